@@ -18,6 +18,8 @@ use clap::builder::{PossibleValue, TypedValueParser};
 use clap::error::{ContextKind, ContextValue};
 use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches, ValueEnum, ValueHint};
+use switchboard_fleet::bus::{BusError, BusSettings, DEFAULT_PREFIX};
+use switchboard_fleet::release::{MAX_REPLICA_ID_BYTES, is_replica_id};
 use switchboard_pipeline::SnapshotSource;
 use switchboard_registry::{ReadLimits, did_you_mean};
 use switchboard_server::{ListenAddress, ServerSettings};
@@ -25,7 +27,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 use tracing_subscriber::filter::LevelFilter;
 
-use crate::runtime::WatchMode;
+use crate::runtime::{WatchMode, fleet};
 
 /// Minimum of `max_body_bytes`. The largest batch fits, although a quarter of the budget is kept for single
 /// queries.
@@ -42,11 +44,29 @@ const MAX_SHOWN_CHARS: usize = 80;
 /// All settings of the daemon. The fields are the keys of the settings file.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
-    /// Folder of the registry to serve. Takes precedence over `snapshot`.
+    /// Folder of the registry to serve. Takes precedence over `snapshot` and `fleet`.
     pub registry: Option<PathBuf>,
-    /// File of the compiled snapshot to serve. Without `registry` and `snapshot`, the demo registry is
+    /// File of the compiled snapshot to serve. Without `registry`, `snapshot` and `fleet`, the demo registry is
     /// served.
     pub snapshot: Option<PathBuf>,
+    /// Servers of the broker whose fleet's release is served.
+    pub fleet: Option<FleetUrl>,
+    /// Prefix of the fleet's buckets at the broker.
+    pub fleet_prefix: String,
+    /// File of the credentials at the broker.
+    pub fleet_creds: Option<PathBuf>,
+    /// File of the certificate authorities that verify the broker and the web servers of snapshots, in PEM.
+    pub fleet_ca: Option<PathBuf>,
+    /// File of the certificate with which this replica identifies itself to them, in PEM.
+    pub fleet_cert: Option<PathBuf>,
+    /// File of the private key of this certificate, in PEM.
+    pub fleet_key: Option<PathBuf>,
+    /// Id of this replica. Without it, the name of the host and a suffix that the state directory keeps.
+    pub replica_id: Option<String>,
+    /// Whether this replica takes every release at once.
+    pub canary: bool,
+    /// Maximum of the random delay before a snapshot is fetched.
+    pub spread: Duration,
     /// Whether the daemon exits if the source has no valid snapshot at start.
     pub require_snapshot: bool,
     /// Folder of the state directory, which keeps snapshots and standings over restarts.
@@ -124,6 +144,36 @@ struct SettingsLayer {
     /// Snapshot file to serve; loaded at start and after each change
     #[arg(long, value_name = "FILE")]
     snapshot: Option<PathBuf>,
+    /// Broker of the fleet whose release to serve: nats://HOST:PORT, several separated by commas; needs --state
+    #[arg(long, value_name = "URL", value_parser = parse_fleet)]
+    fleet: Option<FleetUrl>,
+    /// Prefix of the names of the fleet's buckets at the broker
+    /// [default: switchboard]
+    #[arg(long, value_name = "PREFIX", value_parser = parse_prefix, verbatim_doc_comment)]
+    fleet_prefix: Option<String>,
+    /// Credentials at the broker, a file of NATS (.creds)
+    #[arg(long, value_name = "FILE")]
+    fleet_creds: Option<PathBuf>,
+    /// Certificate authorities in PEM that verify the broker and the web servers of snapshots
+    #[arg(long, value_name = "FILE")]
+    fleet_ca: Option<PathBuf>,
+    /// Certificate in PEM of this replica for the broker and the web servers; needs --fleet-key
+    #[arg(long, value_name = "FILE")]
+    fleet_cert: Option<PathBuf>,
+    /// Private key of the certificate of this replica in PEM
+    #[arg(long, value_name = "FILE")]
+    fleet_key: Option<PathBuf>,
+    /// Id of this replica; by default the name of the host and a suffix that the state directory keeps
+    #[arg(long, value_name = "ID", value_parser = parse_replica_id)]
+    replica_id: Option<String>,
+    /// Take every release of the fleet at once, whatever its wave
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[arg(value_parser = parse_switch)]
+    canary: Option<bool>,
+    /// Longest random delay before a snapshot of the fleet is fetched
+    /// [default: 2s]
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration, verbatim_doc_comment)]
+    spread: Option<Duration>,
     /// Exit with code 3 if the source gives no snapshot at start, instead of waiting for one
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     #[arg(value_parser = parse_switch)]
@@ -246,6 +296,16 @@ struct SettingsLayer {
     access_log: Option<f64>,
 }
 
+/// The URLs of a broker, with commas between them. They may contain a password, so they are never shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct FleetUrl(pub String);
+
+impl fmt::Debug for FleetUrl {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("FleetUrl(…)")
+    }
+}
+
 /// The format of the log lines. The comments of the variants are help texts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub enum LogFormat {
@@ -311,6 +371,16 @@ pub enum SettingsError {
         /// The second setting.
         other: String,
     },
+    /// A setting needs another one.
+    #[error("{one} needs {other}: {reason}")]
+    Missing {
+        /// The option of the setting.
+        one: &'static str,
+        /// The option that is missing.
+        other: &'static str,
+        /// What the missing setting is for.
+        reason: &'static str,
+    },
     /// A source is a URL. The URL is not kept, because it may contain a password.
     #[error("{key}: {fault}")]
     Url {
@@ -375,6 +445,15 @@ impl Default for Settings {
         Settings {
             registry: None,
             snapshot: None,
+            fleet: None,
+            fleet_prefix: DEFAULT_PREFIX.to_owned(),
+            fleet_creds: None,
+            fleet_ca: None,
+            fleet_cert: None,
+            fleet_key: None,
+            replica_id: None,
+            canary: false,
+            spread: Duration::from_secs(2),
             require_snapshot: false,
             state: None,
             start_timeout: Duration::from_secs(10),
@@ -437,8 +516,9 @@ macro_rules! for_every_setting {
 }
 
 for_every_setting! {
-    optional: registry snapshot state standings principals trusted_keys tls_cert tls_key tls_client_ca log_level;
-    with_default: require_snapshot start_timeout audit_max_bytes audit_keep anonymous admin_host listen admin_listen reuse_port admin_tls workers max_connections
+    optional: registry snapshot fleet fleet_creds fleet_ca fleet_cert fleet_key replica_id state standings principals
+        trusted_keys tls_cert tls_key tls_client_ca log_level;
+    with_default: fleet_prefix canary spread require_snapshot start_timeout audit_max_bytes audit_keep anonymous admin_host listen admin_listen reuse_port admin_tls workers max_connections
         max_connections_per_peer max_body_bytes max_file_size header_timeout body_timeout idle_timeout
         drain_timeout poll_interval watch log_format color access_log
 }
@@ -479,6 +559,11 @@ impl Settings {
         let Settings {
             registry,
             snapshot,
+            fleet,
+            fleet_creds,
+            fleet_ca,
+            fleet_cert,
+            fleet_key,
             state,
             standings,
             principals,
@@ -488,13 +573,43 @@ impl Settings {
             tls_client_ca,
             ..
         } = &mut settings;
+        if fleet.is_some() && state.is_none() {
+            let (one, other) = ("--fleet", "--state DIR");
+            let reason = "the replica keeps the release there, and serves it when the broker is away";
+            errors.push(SettingsError::Missing { one, other, reason });
+        }
+        for (file, one, missing, other) in [
+            (&*fleet_cert, "--fleet-cert", &*fleet_key, "--fleet-key FILE"),
+            (&*fleet_key, "--fleet-key", &*fleet_cert, "--fleet-cert FILE"),
+        ] {
+            if file.is_some() && missing.is_none() {
+                let reason = "a certificate is of use only with its private key";
+                errors.push(SettingsError::Missing { one, other, reason });
+            }
+        }
         for (key, path) in [("registry", &*registry), ("snapshot", &*snapshot)] {
-            let fault = path.as_deref().and_then(url_fault);
+            let is_fleet = |path: &&Path| path.to_str().is_some_and(|text| text.starts_with("nats://"));
+            let fault = match path.as_deref().filter(is_fleet) {
+                Some(_) => Some("name the broker of a fleet with --fleet nats://…".to_owned()),
+                None => path.as_deref().and_then(url_fault),
+            };
             errors.extend(fault.map(|fault| SettingsError::Url { key, fault }));
         }
-        for path in
-            [registry, snapshot, state, standings, principals, trusted_keys, tls_cert, tls_key, tls_client_ca]
-        {
+        for path in [
+            registry,
+            snapshot,
+            fleet_creds,
+            fleet_ca,
+            fleet_cert,
+            fleet_key,
+            state,
+            standings,
+            principals,
+            trusted_keys,
+            tls_cert,
+            tls_key,
+            tls_client_ca,
+        ] {
             // An error means that the current folder is unknown. The relative path may work nevertheless.
             if let Some(absolute) = path.as_ref().and_then(|path| std::path::absolute(path).ok()) {
                 *path = Some(absolute);
@@ -524,13 +639,48 @@ impl Settings {
         self.standings.clone().or_else(in_state)
     }
 
-    /// Returns the source that `registry` and `snapshot` select.
+    /// Returns the source that `registry`, `snapshot` and `fleet` select.
     pub fn source(&self) -> SnapshotSource {
-        match (&self.registry, &self.snapshot) {
-            (Some(root), _) => SnapshotSource::Registry(root.clone()),
-            (None, Some(file)) => SnapshotSource::Snapshot(file.clone()),
-            (None, None) => SnapshotSource::Demo,
+        match (&self.registry, &self.snapshot, &self.fleet) {
+            (Some(root), ..) => SnapshotSource::Registry(root.clone()),
+            (None, Some(file), _) => SnapshotSource::Snapshot(file.clone()),
+            (None, None, Some(_)) => {
+                let url = self.fleet_bus("").map(|bus| bus.server_names()).unwrap_or_default();
+                let state = self.state.as_deref().unwrap_or(Path::new(""));
+                SnapshotSource::Fleet { url: format!("nats://{url}"), file: fleet::release_file(state) }
+            }
+            (None, None, None) => SnapshotSource::Demo,
         }
+    }
+
+    /// Returns the connection to the broker of the fleet, if a fleet is the source. `name` is the name of the client
+    /// in the broker's lists.
+    pub fn fleet_bus(&self, name: &str) -> Option<BusSettings> {
+        let is_source = self.registry.is_none() && self.snapshot.is_none();
+        let FleetUrl(urls) = self.fleet.clone().filter(|_| is_source)?;
+        Some(BusSettings {
+            urls,
+            prefix: self.fleet_prefix.clone(),
+            name: name.to_owned(),
+            credentials: self.fleet_creds.clone(),
+            ca: self.fleet_ca.clone(),
+            certificate: self.fleet_cert.clone().zip(self.fleet_key.clone()),
+        })
+    }
+
+    /// Returns the settings of a fleet that have no effect, because another source is served.
+    pub fn unused_of_fleet(&self) -> Vec<&'static str> {
+        if self.fleet.is_some() {
+            return Vec::new();
+        }
+        let set = [
+            (self.fleet_creds.is_some(), "--fleet-creds"),
+            (self.fleet_ca.is_some(), "--fleet-ca"),
+            (self.fleet_cert.is_some(), "--fleet-cert"),
+            (self.replica_id.is_some(), "--replica-id"),
+            (self.canary, "--canary"),
+        ];
+        set.into_iter().filter(|(is_set, _)| *is_set).map(|(_, option)| option).collect()
     }
 
     /// Returns the addresses of the listeners, with their options.
@@ -596,8 +746,8 @@ pub fn check_overlap(addresses: &[NamedAddress]) -> Result<(), OverlapError> {
 impl SettingsLayer {
     /// Returns this layer above a lower one. A source in this layer also replaces a source of the other kind.
     fn over(self, mut lower: SettingsLayer) -> SettingsLayer {
-        if self.registry.is_some() || self.snapshot.is_some() {
-            (lower.registry, lower.snapshot) = (None, None);
+        if self.registry.is_some() || self.snapshot.is_some() || self.fleet.is_some() {
+            (lower.registry, lower.snapshot, lower.fleet) = (None, None, None);
         }
         self.or(lower)
     }
@@ -697,7 +847,7 @@ impl SettingsLayer {
                 continue;
             };
             let mut fault = |at: &Spanned<DeValue<'_>>, reason: &str| {
-                let found = shown(text.get(at.span()).unwrap_or_default());
+                let found = shown_of(argument, text.get(at.span()).unwrap_or_default());
                 let reason = format!("{key}: {found} is not valid: {reason}");
                 faults.push(KeyFault { line: line_of(at.span()), reason });
             };
@@ -727,8 +877,16 @@ impl SettingsLayer {
 
     /// Reports a layer that has both sources. `name` returns the spelling of a key in the layer.
     fn report_two_sources(&self, name: impl Fn(&str) -> String, errors: &mut Vec<SettingsError>) {
-        if self.registry.is_some() && self.snapshot.is_some() {
-            errors.push(SettingsError::Exclusive { one: name("registry"), other: name("snapshot") });
+        let sources = [
+            (self.registry.is_some(), "registry"),
+            (self.snapshot.is_some(), "snapshot"),
+            (self.fleet.is_some(), "fleet"),
+        ];
+        let mut sources = sources.into_iter().filter(|(is_set, _)| *is_set).map(|(_, key)| key);
+        if let Some(first) = sources.next() {
+            errors.extend(
+                sources.map(|other| SettingsError::Exclusive { one: name(first), other: name(other) }),
+            );
         }
     }
 }
@@ -811,8 +969,11 @@ impl SettingsParser {
     /// Adds the value of a setting to a layer. Returns a message with the faulty text and what is expected.
     fn parse(&self, key: &str, texts: &[OsString], layer: &mut SettingsLayer) -> Result<(), String> {
         let read = self.value(key, texts);
-        let read =
-            read.map_err(|(text, reason)| format!("{} is not valid: {reason}", shown(&format!("{text:?}"))))?;
+        let read = read.map_err(|(text, reason)| {
+            let text = format!("{text:?}");
+            let text = self.argument(key).map_or_else(String::new, |argument| shown_of(argument, &text));
+            format!("{text} is not valid: {reason}")
+        })?;
         *layer = std::mem::take(layer).or(read);
         Ok(())
     }
@@ -862,7 +1023,7 @@ fn is_path(argument: &Arg) -> bool {
 
 /// Returns whether the empty text in a settings file means that the setting is not set.
 fn may_be_empty(argument: &Arg) -> bool {
-    is_path(argument) || matches!(value_name(argument), "LEVEL" | "HOST")
+    is_path(argument) || matches!(value_name(argument), "LEVEL" | "HOST" | "URL" | "ID")
 }
 
 /// Returns a value without the blanks around it and around the items of a list. A path is returned as it is.
@@ -905,6 +1066,8 @@ fn expected_in_toml(argument: &Arg) -> String {
         "ADDRESS" => "expected a text such as \"127.0.0.1:7400\", or a list of such texts",
         "HOST" => "expected a host name in quotes, or a list of such texts",
         "DIR" | "FILE" => "expected a path in quotes",
+        "URL" => "expected a text such as \"nats://broker.example:4222\"",
+        "PREFIX" | "ID" => "expected a text in quotes",
         "LEVEL" => "expected a text such as \"info\"",
         _ => {
             let values = argument.get_possible_values();
@@ -921,6 +1084,11 @@ fn expected_one_of(values: impl Iterator<Item = String>) -> String {
         Some((last, others)) if !others.is_empty() => format!("expected {} or {last}", others.join(", ")),
         _ => format!("expected {}", values.concat()),
     }
+}
+
+/// Returns a value of a setting for a message. A URL may contain a password, so it is not repeated.
+fn shown_of(argument: &Arg, value: &str) -> String {
+    if value_name(argument) == "URL" { "the URL".to_owned() } else { shown(value) }
 }
 
 /// Returns a value for a message, shortened if it is long.
@@ -1024,6 +1192,28 @@ fn parse_host(text: &str) -> Result<String, String> {
         Ok(text.to_ascii_lowercase())
     } else {
         Err("expected a host name without a port, such as switchboard.example".to_owned())
+    }
+}
+
+fn parse_fleet(text: &str) -> Result<FleetUrl, BusError> {
+    check_bus(text, DEFAULT_PREFIX)?;
+    Ok(FleetUrl(text.to_owned()))
+}
+
+fn parse_prefix(text: &str) -> Result<String, BusError> {
+    check_bus("nats://localhost", text)?;
+    Ok(text.to_owned())
+}
+
+fn check_bus(urls: &str, prefix: &str) -> Result<(), BusError> {
+    BusSettings { urls: urls.to_owned(), prefix: prefix.to_owned(), ..BusSettings::default() }.check()
+}
+
+fn parse_replica_id(text: &str) -> Result<String, String> {
+    if is_replica_id(text) {
+        Ok(text.to_owned())
+    } else {
+        Err(format!("expected 1 to {MAX_REPLICA_ID_BYTES} printable ASCII characters without blanks"))
     }
 }
 
@@ -1301,8 +1491,9 @@ mod tests {
                     let (start, expected) =
                         reason.split_once(" is not valid: ").unwrap_or_else(|| panic!("{reason}"));
                     assert!(start.starts_with(&format!("{key}: ")), "{reason}");
-                    let is_ours =
-                        ["expected ", "the port ", "write "].iter().any(|word| expected.starts_with(word));
+                    let is_ours = ["expected ", "the port ", "the prefix ", "URL ", "write "]
+                        .iter()
+                        .any(|word| expected.starts_with(word));
                     assert!(
                         is_ours && !expected.contains("usize") && !expected.contains("wanted"),
                         "{reason}"
@@ -1318,11 +1509,47 @@ mod tests {
             [("--registry", "postgres://u:secret@db/r"), ("--snapshot", "nats://secret@broker")]
         {
             let errors = load(&[option, url], None, &[]).unwrap_err();
+            let is_told = |one: &str| one.contains("this build") || one.contains("with --fleet nats://");
+            assert!(matches!(&*errors, [one] if is_told(one) && !one.contains("secret")), "{errors:?}");
+        }
+    }
+
+    #[test]
+    fn fleet_needs_a_state_directory_and_excludes_other_sources() {
+        let fleet = "--fleet=nats://u:secret@a:1,tls://b";
+        let settings = load(&[fleet, "--state=/s", "--canary", "--spread=0"], None, &[]).unwrap();
+        let expected = SnapshotSource::Fleet {
+            url: "nats://a:1, b:4222".to_owned(),
+            file: "/s/fleet/release.swb".into(),
+        };
+        assert_eq!(settings.source(), expected);
+        assert!(settings.canary && settings.spread.is_zero() && settings.fleet_prefix == "switchboard");
+        assert!(!format!("{settings:?}").contains("secret"));
+        let one = |options: &[&str], words: &str| {
+            let errors = load(options, None, &[]).unwrap_err();
             assert!(
-                matches!(&*errors, [one] if one.contains("this build") && !one.contains("secret")),
+                matches!(&*errors, [one] if one.contains(words) && !one.contains("secret")),
                 "{errors:?}"
             );
-        }
+        };
+        one(&[fleet], "--fleet needs --state DIR");
+        one(&[fleet, "--state=/s", "--registry=/r"], "--registry and --fleet exclude each other");
+        one(&[fleet, "--state=/s", "--snapshot=/r"], "--snapshot and --fleet exclude each other");
+        one(&[fleet, "--state=/s", "--fleet-cert=/c"], "--fleet-cert needs --fleet-key FILE");
+        one(&[fleet, "--state=/s", "--fleet-key=/c"], "--fleet-key needs --fleet-cert FILE");
+        one(&["--fleet=http://secret", "--state=/s"], "--fleet: the URL is not valid: URL 1 of");
+        one(&["--fleet-prefix=a.b"], "--fleet-prefix: \"a.b\" is not valid: the prefix");
+        one(&["--replica-id=a b"], "--replica-id: \"a b\" is not valid: expected 1 to 128 printable");
+        let faults = Settings::from_toml("fleet = \"secret\"").unwrap_err();
+        assert!(!faults[0].to_string().contains("secret"), "{faults:?}");
+        // A source of an upper layer replaces the fleet below it.
+        let (_folder, path) = file("fleet = \"nats://a\"\nstate = \"/s\"\nreplica_id = \"r\"\n");
+        let settings = load(&["--registry=/r"], Some(&path), &[]).unwrap();
+        assert_eq!(settings.source(), SnapshotSource::Registry("/r".into()));
+        assert_eq!(settings.unused_of_fleet(), ["--replica-id"]);
+        let variables = [("SWITCHBOARD_FLEET", "nats://b")];
+        let settings = load(&[], Some(&path), &variables).unwrap();
+        assert_eq!(settings.fleet_bus("").unwrap().server_names(), "b:4222");
     }
 
     #[test]

@@ -31,6 +31,7 @@ mod deploy;
 mod diff;
 mod documents;
 mod expected;
+mod fleet;
 mod generations;
 mod harness;
 mod hostile_input;

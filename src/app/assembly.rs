@@ -3,12 +3,14 @@
 use std::fmt;
 use std::io::{self, ErrorKind, IsTerminal};
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
+use switchboard_fleet::bus::BusError;
+use switchboard_fleet::fetch::Fetcher;
 use switchboard_pipeline::SnapshotSource;
 use switchboard_registry::ReadLimits;
 use switchboard_release::MAX_KEY_FILE_BYTES;
@@ -31,11 +33,12 @@ use crate::access::{Access, AccessEvent, PrincipalsError, file::MAX_FILE_BYTES};
 use crate::api::access_log::AccessLog;
 use crate::api::{admin, data};
 use crate::config::{ExposedError, LogFormat, OverlapError, Settings, check_overlap};
+use crate::runtime::fleet::{FleetObserver, ReplicaContext, ReplicaSettings, default_replica_id, outcomes};
 use crate::runtime::standings::ChangeLog;
 use crate::runtime::state::{Restore, StateEvent};
 use crate::runtime::{
-    FileWatch, KeysError, KeysEvent, KeysInForce, LastReload, ReloadEvent, ReloadSignal, Reloader, Standings,
-    StateDir, Store, WatchMode, reload_signal,
+    FileWatch, Fleet, KeysError, KeysEvent, KeysInForce, LastReload, ReloadEvent, ReloadSignal, Reloader,
+    Standings, StateDir, Store, WatchMode, reload_signal,
 };
 use crate::telemetry::{LogQueue, Telemetry};
 
@@ -72,6 +75,9 @@ pub enum StartError {
     /// The file of the trusted keys cannot be read or has faults.
     #[error(transparent)]
     TrustedKeys(#[from] KeysError),
+    /// A file of the connection to the broker of the fleet cannot be used.
+    #[error(transparent)]
+    Fleet(#[from] FleetError),
     /// A socket that the service manager passed cannot be used.
     #[error("cannot use a passed socket: {0}; see ListenStream= and FileDescriptorName= in its unit")]
     InheritedSocket(#[from] SocketError),
@@ -87,6 +93,24 @@ pub enum StartError {
         --require-snapshot: the daemon then waits for a valid source"
     )]
     NoSnapshot(String),
+}
+
+/// The reason why the connection to the broker of a fleet cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum FleetError {
+    /// A file cannot be read.
+    #[error("cannot read {path}: {error}; see {option}", path = .path.display())]
+    Unreadable {
+        /// The option that names the file.
+        option: &'static str,
+        /// The path of the file.
+        path: PathBuf,
+        /// The error that the system returned.
+        error: io::Error,
+    },
+    /// A file or another setting cannot be used.
+    #[error("the fleet: {0}")]
+    Unusable(#[from] BusError),
 }
 
 /// Time that the last write to the state directory has at the end of a drain.
@@ -180,6 +204,7 @@ pub struct App {
     tls: Option<WatchedTls>,
     access: Option<Access>,
     audit: Option<AuditLog>,
+    fleet: Option<Fleet>,
     /// The watches of the principals and of the trusted keys.
     file_watches: Vec<FileWatch>,
     last_reload: Arc<Mutex<LastReload>>,
@@ -197,6 +222,7 @@ pub struct RunningApp {
     state: Option<StateDir>,
     /// Watches the files of TLS as long as it exists.
     tls: Option<WatchedTls>,
+    fleet: Option<Fleet>,
     reload: ReloadTrigger,
     data: ServerThreads,
     data_addresses: Vec<BoundAddress>,
@@ -298,6 +324,11 @@ impl App {
         settings.check_exposed(&addresses)?;
         let access = settings.principals.as_deref().map(Access::open).transpose()?;
         let trusted_keys = settings.trusted_keys.as_deref().map(KeysInForce::open).transpose()?;
+        check_fleet(&settings)?;
+        let unused = settings.unused_of_fleet().join(", ");
+        if !unused.is_empty() {
+            tracing::warn!(unused, "settings have no effect without --fleet");
+        }
         for warning in unused_access(&settings, access.as_ref()) {
             tracing::warn!("{warning}");
         }
@@ -324,13 +355,16 @@ impl App {
         let tls = tls.transpose()?;
         let store = Store::default();
         // Creates the folder of the journal.
-        let open = |path| open_state(path, &telemetry, audit.clone(), &store);
+        let fleet_slot = Arc::<OnceLock<Fleet>>::default();
+        let open = |path| open_state(path, &telemetry, audit.clone(), &store, Arc::clone(&fleet_slot));
         let state = settings.state.clone().map(open).transpose()?;
         // Before the first snapshot, so that no snapshot is in service without its standings.
         let standings = open_standings(&store, &settings, audit.clone())?;
         let (signal, receiver) = reload_signal();
         let reload = ReloadTrigger::new(signal.clone());
+        let (to_fleet, from_reloads) = outcomes();
         let observer = {
+            let to_fleet = settings.fleet_bus("").map(|_| to_fleet);
             let waits = !settings.require_snapshot;
             let observer = observe::reload_observer(Arc::clone(&telemetry), store.clone(), waits);
             let (reload, audit) = (reload.clone(), audit.clone());
@@ -347,7 +381,10 @@ impl App {
                 {
                     access.report_unknown_companies(snapshot, observer);
                 }
-                if event.outcome().is_some() {
+                if let Some(to_fleet) = &to_fleet {
+                    to_fleet.observe(event);
+                }
+                if event.outcome().is_some() || matches!(event, ReloadEvent::NoRelease { .. }) {
                     reload.finish();
                 }
             })
@@ -363,14 +400,23 @@ impl App {
         if let Some(access) = &access {
             file_watches.push(watch_principals(access, &settings, &telemetry, &store, audit.clone())?);
         }
+        if let Some(state) = &state {
+            let (store, state, trusted_keys, reload) =
+                (store.clone(), state.clone(), trusted_keys.clone(), signal.clone());
+            let observer: FleetObserver = Arc::new(observe::fleet_observer(Arc::clone(&telemetry)));
+            let on_long_work = lower_priority;
+            let outcomes = from_reloads;
+            let context =
+                ReplicaContext { store, state, trusted_keys, reload, outcomes, observer, on_long_work };
+            if let Some(fleet) = start_fleet(&settings, &telemetry, context)? {
+                // The lock may have come before the slot had the replica.
+                fleet_slot.get_or_init(|| fleet).wake();
+            }
+        }
+        let fleet = fleet_slot.get().cloned();
         if let Some(keys) = &trusted_keys {
-            file_watches.push(watch_trusted_keys(
-                keys,
-                &settings,
-                &telemetry,
-                signal.clone(),
-                audit.clone(),
-            )?);
+            let (signal, audit, fleet) = (signal.clone(), audit.clone(), fleet.clone());
+            file_watches.push(watch_trusted_keys(keys, &settings, &telemetry, signal, audit, fleet)?);
             reloader.set_trusted_keys(keys.clone());
         }
         let is_data_closed = watch::Sender::new(true);
@@ -383,6 +429,7 @@ impl App {
             admin_hosts: settings.admin_host.clone(),
             audit: audit.clone(),
             access_log: AccessLog::new("admin", settings.access_log),
+            fleet: fleet.clone(),
             status: Arc::new(Status {
                 started,
                 source,
@@ -392,6 +439,7 @@ impl App {
                 access: access.clone(),
                 audit: audit.clone(),
                 trusted_keys: trusted_keys.clone(),
+                fleet: fleet.clone(),
                 last_reload: Arc::clone(&last_reload),
             }),
         };
@@ -437,6 +485,7 @@ impl App {
             tls,
             access,
             audit,
+            fleet,
             file_watches,
             last_reload,
             reload,
@@ -515,6 +564,7 @@ impl App {
             standings: self.standings,
             state: self.state,
             tls: self.tls,
+            fleet: self.fleet,
             reload: self.reload,
             data,
             data_addresses,
@@ -528,6 +578,9 @@ impl App {
     /// Stops the daemon before the data listener was bound.
     fn stop(self) {
         self.reload.stop();
+        if let Some(fleet) = &self.fleet {
+            fleet.stop();
+        }
         hand_over(&self.standings, self.state.as_ref());
         notify_stopping();
         if let Some(state) = &self.state {
@@ -568,6 +621,10 @@ impl RunningApp {
     pub fn begin_drain(&self) {
         if self.is_data_closed.send_replace(true) {
             return;
+        }
+        // Before the lock is released, because the next process writes the same files.
+        if let Some(fleet) = &self.fleet {
+            fleet.stop();
         }
         hand_over(&self.standings, self.state.as_ref());
         // If another process listens on the same admin address, probes must reach that one from now on.
@@ -628,7 +685,7 @@ impl RunningAdmin {
 /// Returns the settings of access that have no effect, with the remedy.
 pub fn unused_access(settings: &Settings, access: Option<&Access>) -> Vec<&'static str> {
     let mut unused = Vec::new();
-    if settings.trusted_keys.is_some() && !matches!(settings.source(), SnapshotSource::Snapshot(_)) {
+    if settings.trusted_keys.is_some() && settings.source().file().is_none() {
         unused.push("trusted keys are not used, because the daemon compiles its source itself");
     }
     if access.is_some_and(Access::has_certificates) && settings.tls_client_ca.is_none() {
@@ -699,6 +756,7 @@ fn watch_trusted_keys(
     telemetry: &Arc<Telemetry>,
     reload: ReloadSignal,
     audit: Option<AuditLog>,
+    fleet: Option<Fleet>,
 ) -> io::Result<FileWatch> {
     telemetry.add_trusted_keys();
     let observer = observe::keys_observer(Arc::clone(telemetry));
@@ -710,6 +768,10 @@ fn watch_trusted_keys(
         let content = read.as_ref().ok().copied().unwrap_or_default();
         let must_judge_again = keys.apply(read, |event| {
             observer(event);
+            // The replica asks for the keys while they are locked here, and then waits for their replacement.
+            if let (KeysEvent::Replaced { .. }, Some(fleet)) = (event, &fleet) {
+                fleet.wake();
+            }
             if let (KeysEvent::Replaced { .. }, Some(audit)) = (event, &audit) {
                 audit.push(AuditRecord::of_file(AuditEvent::KeysReplaced, content));
             }
@@ -726,6 +788,7 @@ fn open_state(
     telemetry: &Arc<Telemetry>,
     audit: Option<AuditLog>,
     store: &Store,
+    fleet: Arc<OnceLock<Fleet>>,
 ) -> Result<StateDir, StartError> {
     let (observe, store) = (observe::state_observer(Arc::clone(telemetry)), store.clone());
     let record = move |event| match store.current() {
@@ -741,10 +804,51 @@ fn open_state(
             (StateEvent::Releasing, Some(audit)) => audit.close(record(AuditEvent::Stop)),
             _ => {}
         }
+        if let Some(fleet) = fleet.get() {
+            fleet.wake();
+        }
     });
     let (state, writer) = StateDir::open(path, observer);
     thread::Builder::new().name("state".into()).spawn(move || writer.run())?;
     Ok(state)
+}
+
+/// Checks the files of the connection to the broker, without a connection.
+///
+/// # Errors
+/// Returns the file and what is expected in it.
+pub fn check_fleet(settings: &Settings) -> Result<(), FleetError> {
+    let Some(bus) = settings.fleet_bus("") else { return Ok(()) };
+    for (option, path) in [
+        ("--fleet-creds", &settings.fleet_creds),
+        ("--fleet-ca", &settings.fleet_ca),
+        ("--fleet-cert", &settings.fleet_cert),
+        ("--fleet-key", &settings.fleet_key),
+    ] {
+        let Some(path) = path.clone() else { continue };
+        if let Err(error) = std::fs::read(&path) {
+            return Err(FleetError::Unreadable { option, path, error });
+        }
+    }
+    bus.check_files()?;
+    Fetcher::new(&bus, None)?;
+    Ok(())
+}
+
+/// Starts the replica if a fleet is the source.
+fn start_fleet(
+    settings: &Settings,
+    telemetry: &Telemetry,
+    context: ReplicaContext,
+) -> Result<Option<Fleet>, StartError> {
+    let (Some(mut bus), Some(state)) = (settings.fleet_bus(""), &settings.state) else { return Ok(None) };
+    telemetry.add_fleet();
+    let id = settings.replica_id.clone();
+    let id = id.unwrap_or_else(|| default_replica_id(state, &context.observer));
+    bus.name = format!("switchboard {id}");
+    tracing::info!(replica = id, canary = settings.canary, "replica of a fleet");
+    let replica = ReplicaSettings { bus, id, canary: settings.canary, spread: settings.spread };
+    Ok(Some(Fleet::start(replica, context)?))
 }
 
 /// Creates the audit log, if there is a state directory, and starts the thread that writes it.

@@ -9,7 +9,7 @@ mod sockets;
 mod status;
 mod tls;
 
-pub use assembly::{App, ListenError, RunningApp, StartError, run, unused_access};
+pub use assembly::{App, FleetError, ListenError, RunningApp, StartError, check_fleet, run, unused_access};
 pub use observe::start_logs;
 pub use sockets::SocketError;
 pub use tls::{TlsError, TlsFiles};

@@ -8,6 +8,7 @@ use std::time::SystemTime;
 
 use anstream::{AutoStream, ColorChoice};
 use jiff::Timestamp;
+use switchboard_fleet::status::State;
 use switchboard_model::UnixMillis;
 use switchboard_registry::Findings;
 use switchboard_release::Verified;
@@ -17,6 +18,7 @@ use crate::access::audit::{AuditEvent, AuditLogEvent, AuditRecord, ChainFault};
 use crate::access::{AccessEvent, first_of};
 use crate::api::access_log::{JsonLines, TARGET as ACCESS_TARGET};
 use crate::config::{LogFormat, Settings, check_log_variable};
+use crate::runtime::fleet::FleetEvent;
 use crate::runtime::standings::StandingsEvent;
 use crate::runtime::state::StateEvent;
 use crate::runtime::{HeldBackCompany, KeysEvent, ReloadEvent, Store, first_errors, one_line};
@@ -108,7 +110,7 @@ fn count_reload(telemetry: &Telemetry, event: &ReloadEvent<'_>) {
         }
         ReloadEvent::Verified { verified } => telemetry.set_release_expiry(verified.manifest.expires),
         ReloadEvent::Rejected { stage, .. } => telemetry.count_rejection(*stage),
-        ReloadEvent::Unreadable { .. } | ReloadEvent::NotRestored { .. } => {}
+        ReloadEvent::Unreadable { .. } | ReloadEvent::NotRestored { .. } | ReloadEvent::NoRelease { .. } => {}
         ReloadEvent::HeldBack { companies, .. } => telemetry.set_companies_held_back(companies.len()),
         ReloadEvent::Warned { .. } => {}
         ReloadEvent::Timed { timings } => {
@@ -213,6 +215,7 @@ fn log_reload(event: &ReloadEvent<'_>, consequence: &str) {
         ReloadEvent::Unreadable { reason } => {
             tracing::error!(reason, "source unreadable; {consequence}");
         }
+        ReloadEvent::NoRelease { reason } => tracing::info!(reason, "waiting for a release"),
         ReloadEvent::Watching { down: None } => tracing::info!("file-system watch active"),
         ReloadEvent::Watching { down: Some(reason) } => {
             tracing::warn!(
@@ -350,6 +353,84 @@ pub(super) fn audit_record(event: &ReloadEvent<'_>) -> Option<AuditRecord> {
     }
 }
 
+/// Creates an observer that counts and logs the events of the replica.
+pub(super) fn fleet_observer(telemetry: Arc<Telemetry>) -> impl Fn(&FleetEvent<'_>) {
+    move |event| match event {
+        FleetEvent::Connected { servers, version } => {
+            tracing::info!(servers, version, "broker of the fleet connected");
+        }
+        FleetEvent::Disconnected { servers, error } => {
+            let help = error.map_or("", network_help);
+            tracing::warn!(
+                servers,
+                error,
+                "broker of the fleet not connected; what is in service stays, and the connection is retried{help}"
+            );
+        }
+        FleetEvent::Unreadable { error } => {
+            tracing::warn!(%error, "the release of the fleet cannot be read; what is in service stays");
+        }
+        FleetEvent::MemoryLost => {
+            tracing::error!("the broker has lost its memory, or is another one; what is in service stays");
+        }
+        FleetEvent::Ignored { reason } => tracing::error!(reason, "a value of the fleet is ignored"),
+        FleetEvent::Released { manifest } => {
+            tracing::info!(
+                generation = manifest.generation,
+                publisher = manifest.publisher,
+                comment = manifest.comment,
+                expires = manifest.expires.map(|time| time.to_string()),
+                "release of the fleet received"
+            );
+        }
+        FleetEvent::Changed { state, generation, reason: None, .. } => match state {
+            State::Serving => tracing::info!(generation, "release of the fleet in service"),
+            State::Fetching => tracing::info!(generation, "release of the fleet is fetched"),
+            _ => tracing::info!(generation, "release of the fleet waits for the wave of this replica"),
+        },
+        FleetEvent::Changed { state, generation, reason: Some(reason), text } => {
+            let reason = reason.as_str();
+            match state {
+                State::Waiting => tracing::warn!(
+                    generation,
+                    reason,
+                    text,
+                    "release of the fleet not fetched; what is in service stays, and the fetch is repeated"
+                ),
+                _ => tracing::error!(
+                    generation,
+                    reason,
+                    text,
+                    "release of the fleet not taken; what is in service stays"
+                ),
+            }
+        }
+        FleetEvent::Failed { reason } => telemetry.count_fleet_rejection(*reason),
+        FleetEvent::Fetched(bytes) => telemetry.count_fleet_fetch_bytes(*bytes),
+        FleetEvent::Restamped { generation } => {
+            tracing::info!(generation, "release made from a kept snapshot, without a transfer");
+        }
+        FleetEvent::IdNotKept { error } => {
+            tracing::warn!(
+                error,
+                "the suffix of the replica id cannot be kept; after a restart, this replica has another id"
+            );
+        }
+    }
+}
+
+/// Returns the remedy if the system forbids connections to other machines, as the systemd unit does.
+fn network_help(error: &str) -> &'static str {
+    // ENETUNREACH, EAFNOSUPPORT: the texts of the system have the numbers.
+    if ["(os error 101)", "(os error 97)"].iter().any(|code| error.contains(code)) {
+        ": the system allows no network; in a systemd unit, a drop-in sets PrivateNetwork=no and \
+         RestrictAddressFamilies=, and in Kubernetes a network policy allows egress to the broker; see \
+         docs/deploying.md"
+    } else {
+        ""
+    }
+}
+
 /// Creates an observer that counts and logs the events of the audit log.
 pub(super) fn audit_observer(telemetry: Arc<Telemetry>) -> impl Fn(&AuditLogEvent<'_>) {
     move |event| match event {
@@ -470,4 +551,25 @@ fn causes(findings: &Findings) -> (Option<String>, Option<String>) {
     let others = others.iter().map(|finding| format!("{}: {}", finding.place, finding.code.as_str()));
     let others = others.collect::<Vec<_>>().join(", ");
     (cause, (!others.is_empty()).then_some(others))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::network_help;
+
+    #[test]
+    fn errors_of_a_network_that_the_system_forbids_name_the_remedy() {
+        for (code, is_forbidden) in [(101, true), (97, true), (111, false), (110, false), (1, false)] {
+            // The client adds words around the error of the system.
+            let error = format!("IO error: {}", io::Error::from_raw_os_error(code));
+            let help = network_help(&error);
+            assert_eq!(
+                help.contains("PrivateNetwork=no") && help.contains("egress"),
+                is_forbidden,
+                "{error}"
+            );
+        }
+    }
 }

@@ -26,6 +26,8 @@ const FILE_DESCRIPTORS: usize = 12;
 const RUNTIME_DESCRIPTORS: usize = 3;
 /// Number of file descriptors of the file-system watch and its poller.
 const OTHER_DESCRIPTORS: usize = 2;
+/// Number of file descriptors of a replica besides its runtime: the broker, a web server, and files.
+const FLEET_DESCRIPTORS: usize = 6;
 /// Number of file descriptors of a listening socket: the socket, and a second handle for the drain.
 const SOCKET_DESCRIPTORS: usize = 2;
 /// Maximum number of connections to the admin listener. Scrapers, probes and people need only a few.
@@ -63,6 +65,7 @@ impl ConnectionLimits {
             + (workers + 3) * RUNTIME_DESCRIPTORS
             + sockets * SOCKET_DESCRIPTORS
             + OTHER_DESCRIPTORS
+            + settings.fleet.as_ref().map_or(0, |_| RUNTIME_DESCRIPTORS + FLEET_DESCRIPTORS)
             + FILE_DESCRIPTORS;
         let limits = ConnectionLimits::share(descriptors.saturating_sub(fixed), workers, data, peer);
         if limits.data < data {

@@ -14,7 +14,7 @@ use crate::access::audit::{AuditLog, AuditStatus};
 use crate::api::admin::{LastFailure, StatusSource};
 use crate::runtime::standings::{JournalState, StandingCounts};
 use crate::runtime::state::StateStatus;
-use crate::runtime::{HeldBackCompany, KeysInForce, LastReload, Standings, StateDir};
+use crate::runtime::{Fleet, HeldBackCompany, KeysInForce, LastReload, Standings, StateDir};
 
 /// The sources of the content of `/status`.
 pub(super) struct Status {
@@ -26,6 +26,7 @@ pub(super) struct Status {
     pub(super) access: Option<Access>,
     pub(super) audit: Option<AuditLog>,
     pub(super) trusted_keys: Option<KeysInForce>,
+    pub(super) fleet: Option<Fleet>,
     pub(super) last_reload: Arc<Mutex<LastReload>>,
 }
 
@@ -97,6 +98,9 @@ impl StatusSource for Status {
         }
         if let (Some(keys), Some(members)) = (&self.trusted_keys, status.as_object_mut()) {
             members.insert("trusted_keys".to_owned(), keys.status());
+        }
+        if let (Some(fleet), Some(members)) = (&self.fleet, status.as_object_mut()) {
+            members.insert("fleet".to_owned(), fleet.status());
         }
         if let (Some(tls), Some(members)) = (&self.tls, status.as_object_mut()) {
             members.insert("tls".to_owned(), tls.to_json());

@@ -48,7 +48,9 @@ pub(super) fn run(arguments: &CheckArguments) -> Result<Exit, CommandError> {
     let CheckArguments { source, fail_under, limits, output: FormatArguments { format } } = arguments;
     let seconds = now().to_seconds();
     let checked = match source_from_path(source)? {
-        SnapshotSource::Snapshot(path) => check_snapshot(&path, seconds)?,
+        SnapshotSource::Snapshot(path) | SnapshotSource::Fleet { file: path, .. } => {
+            check_snapshot(&path, seconds)?
+        }
         SnapshotSource::Registry(_) | SnapshotSource::Demo => check_registry(source, limits.limits())?,
     };
     let Checked { findings: all, files, root, tests, failed, passed, not_known } = &checked;

@@ -204,6 +204,11 @@ fn faults(status: &Value) -> Vec<String> {
     if let Some(outcome) = outcome.filter(|outcome| matches!(&**outcome, "rejected" | "unreadable")) {
         faults.push(format!("the snapshot is stale, because the last reload was {outcome}"));
     }
+    if let Some(fleet) = status.get("fleet")
+        && let Some(reason) = text(fleet, "reason")
+    {
+        faults.push(format!("the release of the fleet is not served: {reason}"));
+    }
     let held_back = status.get("held_back").and_then(Value::as_array);
     for company in held_back.into_iter().flatten() {
         let name = text(company, "company").unwrap_or_default();
@@ -264,6 +269,22 @@ fn status_text(status: &Value, faults: &[String]) -> String {
             finding.lines().for_each(|part| line("", part));
             shown.insert(finding);
         }
+    }
+    if let Some(fleet) = status.get("fleet") {
+        let of = |name| text(fleet, name).unwrap_or_default();
+        let generation = fleet.get("release_generation").and_then(Value::as_u64);
+        let release =
+            generation.map_or("no release".to_owned(), |generation| format!("release {generation}"));
+        let reason = text(fleet, "reason").map_or(String::new(), |reason| format!(" ({reason})"));
+        let is_connected = fleet.get("connected").and_then(Value::as_bool) == Some(true);
+        let connection = if is_connected { "" } else { ", the broker is not connected" };
+        line("fleet", &format!("{release}: {}{reason}{connection}", of("state")));
+        for name in ["detail", "error"] {
+            if let Some(words) = text(fleet, name) {
+                line("", &words);
+            }
+        }
+        line("replica", &of("replica_id"));
     }
     for company in status.get("held_back").and_then(Value::as_array).into_iter().flatten() {
         let of = |name| text(company, name).unwrap_or_default();

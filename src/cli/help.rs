@@ -188,12 +188,16 @@ static COMMANDS: [CommandHelp; 23] = [
                 "Serve a snapshot file to other machines",
                 "switchboard serve --snapshot /var/lib/switchboard/registry.swb \\\n    --listen 0.0.0.0:7400 --principals principals.toml",
             ),
+            (
+                "Serve the release of a fleet",
+                "switchboard serve --fleet nats://broker.example:4222 \\\n    --state /var/lib/switchboard",
+            ),
             ("Read the source again", "kill -HUP PID"),
             ("Finish the requests in flight, then exit", "kill -TERM PID"),
         ],
         fields: &[],
         notes: &[
-            "Without --registry and --snapshot, the daemon serves the demo registry that is part of the \
+            "Without --registry, --snapshot and --fleet, the daemon serves the demo registry that is part of the \
              program.",
             "The daemon watches its source. A broken source is rejected, and the last good snapshot stays \
              in service. If the source gives no snapshot at start, the daemon waits for one, unless \

@@ -17,7 +17,7 @@ use super::arguments::ServeArguments;
 use super::output::FLUSH_TIMEOUT;
 use super::{CommandError, Exit, output};
 use crate::access::{Access, PrincipalsError, audit};
-use crate::app::{self, ListenError, StartError, TlsError, TlsFiles};
+use crate::app::{self, FleetError, ListenError, StartError, TlsError, TlsFiles};
 use crate::config::{Color, Settings, SettingsError, SettingsErrors, check_log_variable, check_overlap};
 use crate::runtime::standings::JournalContents;
 use crate::runtime::{KeysError, KeysInForce};
@@ -47,6 +47,7 @@ pub(super) fn run(arguments: ServeArguments) -> Result<Exit, CommandError> {
                 StartError::Overlap(_)
                 | StartError::Tls(_)
                 | StartError::Exposed(_)
+                | StartError::Fleet(FleetError::Unusable(_))
                 | StartError::Principals(PrincipalsError::Faults(_))
                 | StartError::TrustedKeys(KeysError::Faults(_)) => Exit::Usage,
                 _ => Exit::Io,
@@ -105,6 +106,10 @@ pub(super) fn check(arguments: ServeArguments) -> Result<Exit, CommandError> {
         Some(Err(error)) => faults.push(io(error.to_string())),
         Some(Ok(_)) | None => {}
     }
+    faults.extend(app::check_fleet(&settings).err().map(|error| match error {
+        FleetError::Unreadable { .. } => io(error.to_string()),
+        FleetError::Unusable(_) => usage(error.to_string()),
+    }));
     let limits = ReadLimits { max_file_bytes: settings.max_file_size };
     if !has_url && let Err(error) = settings.source().fetch(limits) {
         faults.push(io(format!(

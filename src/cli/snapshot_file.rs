@@ -30,7 +30,9 @@ pub(super) fn compile(arguments: &CompileArguments) -> Result<Exit, CommandError
     let CompileArguments { source, output, generation, limits } = arguments;
     let output = Output::from_path(output)?;
     match source_from_path(source)? {
-        SnapshotSource::Snapshot(path) => renumber(&path, &output, *generation),
+        SnapshotSource::Snapshot(path) | SnapshotSource::Fleet { file: path, .. } => {
+            renumber(&path, &output, *generation)
+        }
         SnapshotSource::Registry(_) | SnapshotSource::Demo => {
             compile_registry(source, limits.limits(), &output, *generation)
         }

@@ -104,7 +104,7 @@ pub(super) fn open_with_failed_tests(
     drop(progress);
     let root = match source {
         SnapshotSource::Registry(folder) => folder.as_path(),
-        SnapshotSource::Demo | SnapshotSource::Snapshot(_) => Path::new(""),
+        SnapshotSource::Demo | SnapshotSource::Snapshot(_) | SnapshotSource::Fleet { .. } => Path::new(""),
     };
     match opened {
         Ok(Opened { snapshot, findings, failed: number, files }) => {

@@ -4,6 +4,7 @@
 //! publishes the snapshot in the [`Store`], which all answers read. [`standings`] sets and expires standings
 //! in the same store.
 
+pub mod fleet;
 mod poller;
 mod publisher;
 mod reload_event;
@@ -16,6 +17,7 @@ mod watch;
 mod watch_path;
 mod watched_file;
 
+pub use fleet::Fleet;
 pub use reload_event::{
     HeldBackCompany, LastReload, ReloadEvent, ReloadObserver, ReloadSignal, ReloadSignalReceiver,
     ServedWarnings, WakeReasons, WatchMode, reload_signal,

@@ -143,6 +143,7 @@ impl Publisher {
                 self.last_read_error = None;
                 match content {
                     Fetched::Files(files) => self.apply_files(&files, change),
+                    Fetched::NoRelease => self.no_release(),
                     Fetched::Bytes { bytes, modified_at, release } => {
                         self.apply_bytes(bytes, modified_at, release, change);
                     }
@@ -371,10 +372,8 @@ impl Publisher {
     }
 
     fn signature_rejection(&self, reason: &str) -> Rejection {
-        let release = match &self.source {
-            SnapshotSource::Snapshot(path) => release_path(path).display().to_string(),
-            SnapshotSource::Demo | SnapshotSource::Registry(_) => String::new(),
-        };
+        let release = self.source.file().map(|path| release_path(path).display().to_string());
+        let release = release.unwrap_or_default();
         RejectionStage::Signature.rejection(format!("{release}: {reason}"))
     }
 
@@ -423,6 +422,15 @@ impl Publisher {
         if !is_reported {
             self.reporter.report(&ReloadEvent::Rejected { stage, reason: &reason, findings });
         }
+    }
+
+    /// Serves the kept snapshot until the fleet has a release for this replica, which is no fault.
+    fn no_release(&mut self) {
+        let reason = format!("{} has no release for this replica yet", self.source.describe());
+        self.restore(&reason);
+        self.is_current = false;
+        self.reporter.last.lock().error = Some(reason.clone());
+        self.reporter.report(&ReloadEvent::NoRelease { reason: &reason });
     }
 
     /// Reports a read error. Repeated polls report the same error once.
@@ -535,10 +543,7 @@ struct FileState {
 impl RejectionDedup {
     /// Creates the description of a rejection at `stage` of the current content of the source.
     pub(super) fn new(source: &SnapshotSource, stage: RejectionStage, change: Option<u64>) -> RejectionDedup {
-        let metadata = match source {
-            SnapshotSource::Snapshot(path) => fs::metadata(path).ok(),
-            SnapshotSource::Demo | SnapshotSource::Registry(_) => None,
-        };
+        let metadata = source.file().and_then(|path| fs::metadata(path).ok());
         let file = metadata.map(|metadata| FileState {
             identity: (metadata.dev(), metadata.ino(), metadata.created().ok()),
             len: metadata.len(),

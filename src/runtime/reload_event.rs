@@ -90,6 +90,11 @@ pub enum ReloadEvent<'a> {
         /// Path and error of the system.
         reason: &'a str,
     },
+    /// The source is a fleet that has no release for this replica yet. Ends a requested reload.
+    NoRelease {
+        /// The fleet, for people.
+        reason: &'a str,
+    },
     /// The stages of loading a snapshot were timed.
     Timed {
         /// The duration of each stage.

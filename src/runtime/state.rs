@@ -25,8 +25,8 @@ use super::store::{Generation, Store};
 
 const LOCK: &str = "lock";
 const FLOOR: &str = "floor";
-const CURRENT: &str = "current.swb";
-const PREVIOUS: &str = "previous.swb";
+pub(super) const CURRENT: &str = "current.swb";
+pub(super) const PREVIOUS: &str = "previous.swb";
 
 /// Interval at which a process without the lock tries to lock the directory.
 const LOCK_INTERVAL: Duration = Duration::from_millis(200);

@@ -185,6 +185,11 @@ impl KeysInForce {
         }));
     }
 
+    /// Calls a function with the keys in force.
+    pub(super) fn with_keys<T>(&self, read: impl FnOnce(&TrustedKeys) -> T) -> T {
+        read(&self.shared.state.lock().keys)
+    }
+
     /// Sets whether the newest content of the source was rejected because of its signatures.
     pub(super) fn set_refused(&self, has_refused: bool) {
         self.shared.state.lock().has_refused = has_refused;

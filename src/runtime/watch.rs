@@ -75,9 +75,7 @@ impl WatchedSource {
 
     /// Reads and watches the file with the signed manifest, too, if the source is a snapshot file.
     pub(super) fn require_release(&mut self) {
-        if let SnapshotSource::Snapshot(path) = &self.source {
-            self.release = Some(release_path(path));
-        }
+        self.release = self.source.file().map(release_path);
     }
 
     pub(super) fn set_limits(&mut self, limits: ReadLimits) {
@@ -142,7 +140,9 @@ impl PolledSource for WatchedSource {
     }
 
     fn quiet_period(&self) -> Duration {
-        if self.release.is_some() { SIGNED_QUIET_PERIOD } else { QUIET_PERIOD }
+        // A replica renames both files at once, and the publisher tolerates the new manifest beside the old file.
+        let is_copied = matches!(self.source, SnapshotSource::Snapshot(_));
+        if self.release.is_some() && is_copied { SIGNED_QUIET_PERIOD } else { QUIET_PERIOD }
     }
 
     fn now(&self) -> Instant {

@@ -44,7 +44,9 @@ impl WatchedDirs {
         let here = || std::env::current_dir().unwrap_or_else(|_| PathBuf::from("."));
         match source {
             SnapshotSource::Demo => {}
-            SnapshotSource::Snapshot(path) => drop(dirs.follow(here(), path)),
+            SnapshotSource::Snapshot(path) | SnapshotSource::Fleet { file: path, .. } => {
+                drop(dirs.follow(here(), path));
+            }
             SnapshotSource::Registry(path) => {
                 if let Some(root) = dirs.follow(here(), path) {
                     for company in dirs.add_with_links(&root) {

@@ -12,6 +12,7 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, 
 use metrics_process::Collector;
 use parking_lot::Mutex;
 use rustix::time::{ClockId, clock_gettime};
+use switchboard_fleet::release::Reason;
 use switchboard_model::{UnixMillis, UnixSeconds};
 use switchboard_pipeline::build::LoadStage;
 use switchboard_server::{Expiry, HandshakeOutcome};
@@ -66,6 +67,33 @@ pub struct Telemetry {
     tls_reloads: OnceLock<[Counter; 2]>,
     access: AccessMetrics,
     trusted_keys: OnceLock<TrustedKeysMetrics>,
+    fleet: OnceLock<FleetMetrics>,
+}
+
+/// The metrics of the fleet. Their series exist only if the daemon is a replica.
+struct FleetMetrics {
+    connected: Gauge,
+    stale: Gauge,
+    generation: Gauge,
+    expiry: Gauge,
+    rejected: [Counter; names::FLEET_REASONS.len()],
+    clock_offset: Gauge,
+    fetch_bytes: Counter,
+}
+
+/// The gauges of a replica of a fleet.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct FleetMeasurements {
+    /// Whether the broker is connected.
+    pub connected: bool,
+    /// Time since the last message or heartbeat of the broker.
+    pub stale: Duration,
+    /// Generation of the release. 0 before the first.
+    pub release_generation: u64,
+    /// Time from which the release counts as stale.
+    pub release_expires: Option<Timestamp>,
+    /// Time by which this machine's clock is ahead of the broker's, in milliseconds.
+    pub clock_offset_millis: i64,
 }
 
 /// The metrics of the trusted keys. Their series exist only if there are trusted keys.
@@ -161,6 +189,7 @@ impl Telemetry {
             tls_reloads: OnceLock::new(),
             access: AccessMetrics::default(),
             trusted_keys: OnceLock::new(),
+            fleet: OnceLock::new(),
             recorder,
         };
         // Without a state directory, no write fails.
@@ -401,6 +430,46 @@ impl Telemetry {
     pub fn set_release_expiry(&self, at: Option<Timestamp>) {
         if let Some(keys) = self.trusted_keys.get() {
             keys.release_expiry.set(at.map_or(0.0, |at| at.as_second() as f64));
+        }
+    }
+
+    /// Registers the series of the fleet.
+    pub fn add_fleet(&self) {
+        let series = Series(&self.recorder);
+        self.fleet.get_or_init(|| FleetMetrics {
+            connected: series.gauge(&names::FLEET_CONNECTED, &[]),
+            stale: series.gauge(&names::FLEET_STALE, &[]),
+            generation: series.gauge(&names::FLEET_GENERATION, &[]),
+            expiry: series.gauge(&names::FLEET_EXPIRY, &[]),
+            rejected: names::FLEET_REASONS
+                .map(|reason| series.counter(&names::FLEET_REJECTED, &[("reason", reason.as_str())])),
+            clock_offset: series.gauge(&names::FLEET_CLOCK_OFFSET, &[]),
+            fetch_bytes: series.counter(&names::FLEET_FETCH_BYTES, &[]),
+        });
+    }
+
+    /// Sets the gauges of the fleet.
+    pub fn set_fleet(&self, now: &FleetMeasurements) {
+        let Some(fleet) = self.fleet.get() else { return };
+        fleet.connected.set(f64::from(u8::from(now.connected)));
+        fleet.stale.set(now.stale.as_secs_f64());
+        fleet.generation.set(now.release_generation as f64);
+        fleet.expiry.set(now.release_expires.map_or(0.0, |at| at.as_second() as f64));
+        fleet.clock_offset.set(now.clock_offset_millis as f64 / 1000.0);
+    }
+
+    /// Counts a release of the fleet that this replica did not take.
+    pub fn count_fleet_rejection(&self, reason: Reason) {
+        let at = names::FLEET_REASONS.iter().position(|known| *known == reason);
+        if let (Some(fleet), Some(at)) = (self.fleet.get(), at) {
+            increment(&fleet.rejected, at);
+        }
+    }
+
+    /// Adds to the bytes of snapshots that were transferred.
+    pub fn count_fleet_fetch_bytes(&self, bytes: u64) {
+        if let Some(fleet) = self.fleet.get() {
+            fleet.fetch_bytes.increment(bytes);
         }
     }
 

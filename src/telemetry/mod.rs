@@ -9,7 +9,7 @@ mod log_queue;
 mod names;
 mod worker_metrics;
 
-pub use handles::{PublishedSnapshot, Telemetry};
+pub use handles::{FleetMeasurements, PublishedSnapshot, Telemetry};
 pub use log_queue::LogQueue;
 pub use names::{
     AccessFile, AuthOutcome, ConnectionEvent, ReloadOutcome, Route, STATUSES, SelectionOutcome, TlsListener,

@@ -2,6 +2,7 @@
 //! Counters are arrays indexed by these enums. Units are base units. No label is a company, account, phone
 //! number or client.
 
+use switchboard_fleet::release::Reason;
 use switchboard_model::{Rule, SelectError};
 use switchboard_pipeline::build::LoadStage;
 use switchboard_snapshot::RejectionStage;
@@ -154,6 +155,34 @@ pub(super) const TRUSTED_KEYS_RELOADS: Metric = metric(
 pub(super) const RELEASE_EXPIRY: Metric = metric(
     "switchboard_release_expires_timestamp_seconds",
     "Unix time from which the release of the snapshot in service counts as stale. 0 if its manifest states none, or if the snapshot is from the state directory. Absent without trusted keys.",
+);
+pub(super) const FLEET_CONNECTED: Metric = metric(
+    "switchboard_fleet_connected",
+    "1 while the broker of the fleet is connected, else 0. Absent without a fleet.",
+);
+pub(super) const FLEET_STALE: Metric = metric(
+    "switchboard_fleet_stale_seconds",
+    "Time since the last message or heartbeat of the broker; up to 10 s are usual. Absent without a fleet.",
+);
+pub(super) const FLEET_GENERATION: Metric = metric(
+    "switchboard_fleet_release_generation",
+    "Generation of the last release whose manifest was accepted as genuine, in service or not. 0 before the first. Absent without a fleet.",
+);
+pub(super) const FLEET_EXPIRY: Metric = metric(
+    "switchboard_fleet_release_expires_timestamp_seconds",
+    "Unix time from which this release counts as stale. 0 if its manifest states none. Absent without a fleet.",
+);
+pub(super) const FLEET_REJECTED: Metric = metric(
+    "switchboard_fleet_rejected_total",
+    "Releases that this replica did not take, by reason. A fetch that is tried again and fails again counts again. Absent without a fleet.",
+);
+pub(super) const FLEET_CLOCK_OFFSET: Metric = metric(
+    "switchboard_fleet_clock_offset_seconds",
+    "Time by which the clock of this machine is ahead of the broker's; negative if it is behind. Absent without a fleet.",
+);
+pub(super) const FLEET_FETCH_BYTES: Metric = metric(
+    "switchboard_fleet_fetch_bytes_total",
+    "Bytes of snapshots that were transferred to this replica. Absent without a fleet.",
 );
 pub(super) const BUILD: Metric = metric(
     "switchboard_build_info",
@@ -348,6 +377,8 @@ switchboard_model::text_enum! {
 pub(super) const REJECTION_STAGES: [RejectionStage; RejectionStage::ALL.len()] = RejectionStage::ALL;
 /// Values of the label `stage` of `switchboard_snapshot_load_duration_seconds`.
 pub(super) const LOAD_STAGES: [LoadStage; LoadStage::ALL.len()] = LoadStage::ALL;
+/// Values of the label `reason` of `switchboard_fleet_rejected_total`.
+pub(super) const FLEET_REASONS: [Reason; Reason::ALL.len()] = Reason::ALL;
 /// Values of the label `levels` of `switchboard_climbed_total`.
 pub(super) const LEVELS: [&str; 4] = ["0", "1", "2", "3+"];
 

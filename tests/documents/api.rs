@@ -101,7 +101,14 @@ fn tables_of_standings_and_status_have_the_members_of_the_answers() {
     assert!(made.status.success(), "{made:?}");
     let keys = keys.with_extension("pub");
     let [state, principals, keys] = [state.path(), &principals, &keys].map(|path| path.to_str().unwrap());
+    // A replica without a broker serves the snapshot of its state directory.
+    let kept = format!("{state}/current.swb");
+    let compiled =
+        switchboard(&["compile", super::root().join("config/demo").to_str().unwrap(), "-o", &kept]);
+    assert!(compiled.status.success(), "{compiled:?}");
+    let fleet = ["--fleet", "nats://127.0.0.1:1"];
     let more = ["--state", state, "--principals", principals, "--trusted-keys", keys];
+    let more = [&fleet[..], &more].concat();
     let daemon = DaemonProcess::start(&options.iter().map(String::as_str).chain(more).collect::<Vec<_>>());
     let blocks = page.blocks();
     let put = blocks.iter().find(|block| block.text.contains("PUT")).unwrap();

@@ -63,7 +63,7 @@ fn defaults_in_the_help_are_those_of_the_settings() {
         }
         compared += 1;
     }
-    assert_eq!(compared, Settings::keys().len() - 13);
+    assert_eq!(compared, Settings::keys().len() - 20);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
-use switchboard::config::Settings;
+use switchboard::config::{FleetUrl, Settings};
 
 use super::page::{Page, quoted};
 use crate::harness::{InProcessDaemon, one_worker};
@@ -11,17 +11,18 @@ use crate::tls::certificates::Certificates;
 
 const PAGE: &str = "docs/metrics.md";
 /// The headings of the tables of metrics.
-const METRICS: [&str; 7] = [
+const METRICS: [&str; 8] = [
     "## Selections",
     "## Requests and connections",
     "## Access",
     "## Snapshots",
+    "## Fleet",
     "## Audit log",
     "## Standings",
     "## Process",
 ];
 /// The headings of the tables of label values, with the metric and the label.
-const VALUES: [(&str, &str, &str); 19] = [
+const VALUES: [(&str, &str, &str); 20] = [
     ("### Outcomes of selections", "switchboard_selections_total", "outcome"),
     ("### levels", "switchboard_climbed_total", "levels"),
     ("### route", "switchboard_http_requests_total", "route"),
@@ -32,6 +33,7 @@ const VALUES: [(&str, &str, &str); 19] = [
     ("### Outcomes of file changes", "switchboard_principals_reloads_total", "outcome"),
     ("### Outcomes of file changes", "switchboard_tls_reloads_total", "outcome"),
     ("### Outcomes of file changes", "switchboard_trusted_keys_reloads_total", "outcome"),
+    ("### reason", "switchboard_fleet_rejected_total", "reason"),
     ("### file", "switchboard_access_file_in_force", "file"),
     ("### listener", "switchboard_tls_handshakes_total", "listener"),
     ("### Outcomes of handshakes", "switchboard_tls_handshakes_total", "outcome"),
@@ -68,6 +70,9 @@ fn scrape() -> BTreeMap<String, Metric> {
         tls_key: Some(certificates.path("server.key")),
         tls_client_ca: Some(certificates.path("ca.pem")),
         trusted_keys: Some(keys),
+        snapshot: None,
+        // Nothing listens there.
+        fleet: Some(FleetUrl("nats://127.0.0.1:1".to_owned())),
         ..one_worker()
     });
     let text = certificates.connect(&daemon.admin.to_string()).get("/metrics").text();

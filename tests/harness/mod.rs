@@ -2,6 +2,9 @@
 //! sends given bytes. A test waits for an event with [`wait_until`]. A test sleeps only if the time itself is
 //! under test, or to assert that nothing happens meanwhile.
 
+#[path = "../../crates/fleet/tests/fleet/broker.rs"]
+#[allow(dead_code, reason = "the tests of the crate use the rest")]
+pub(crate) mod broker;
 mod daemon_process;
 mod generated_file;
 mod http_client;

@@ -250,6 +250,20 @@ impl BusSettings {
         self.servers().map(drop)
     }
 
+    /// Checks the files of the settings, without a connection.
+    ///
+    /// # Errors
+    /// Returns [`BusError::Settings`] with the file and what is expected in it.
+    pub fn check_files(&self) -> Result<(), BusError> {
+        with_identity(ConnectOptions::new(), self).map(drop)
+    }
+
+    /// Returns the servers as host and port with commas between them, without user and password. Empty if a URL is
+    /// not usable.
+    pub fn server_names(&self) -> String {
+        self.servers().map_or_else(|_| String::new(), |(servers, _)| named(&servers))
+    }
+
     /// Returns the servers, and the user that their URLs name. The client ignores a user in a URL, and may log URLs.
     fn servers(&self) -> Result<(Vec<ServerAddr>, Option<Login>), BusError> {
         let wrong = |text: String| Err(BusError::Settings(text));
@@ -285,6 +299,12 @@ impl BusSettings {
     }
 }
 
+/// Returns servers as host and port.
+fn named(servers: &[ServerAddr]) -> String {
+    let named = servers.iter().map(|server| format!("{}:{}", server.host(), server.port()));
+    named.collect::<Vec<_>>().join(", ")
+}
+
 /// Reads the URL of a server. Returns the server without the user, and the user.
 fn read_url(url: &str) -> Option<(ServerAddr, Option<Login>)> {
     let is_known = url.starts_with("nats://") || url.starts_with("tls://");
@@ -311,8 +331,7 @@ impl Bus {
     /// only with [`Unreachable::Fail`].
     pub async fn connect(settings: &BusSettings, unreachable: Unreachable) -> Result<Bus, BusError> {
         let (addresses, login) = settings.servers()?;
-        let named = addresses.iter().map(|server| format!("{}:{}", server.host(), server.port()));
-        let servers = named.collect::<Vec<_>>().join(", ");
+        let servers = named(&addresses);
         let slot = Arc::new(OnceLock::<Weak<Connection>>::new());
         let observer = Arc::clone(&slot);
         let mut options = ConnectOptions::new()

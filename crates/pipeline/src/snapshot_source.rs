@@ -1,4 +1,5 @@
-//! The sources of snapshots: the demo registry in the binary, the folder of a registry, or a compiled file.
+//! The sources of snapshots: the demo registry in the binary, the folder of a registry, a compiled file, or the
+//! release of a fleet.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -40,6 +41,13 @@ pub enum SnapshotSource {
     Registry(PathBuf),
     /// The file of a compiled snapshot.
     Snapshot(PathBuf),
+    /// The release of a fleet, in the file to which the replica writes the snapshot.
+    Fleet {
+        /// The servers of the broker, for people. Without user and password.
+        url: String,
+        /// The file. It does not exist before the first release.
+        file: PathBuf,
+    },
 }
 
 /// The content of a source, in memory.
@@ -56,6 +64,8 @@ pub enum Fetched {
         /// signatures are required.
         release: Option<Result<Vec<u8>, String>>,
     },
+    /// The fleet has no release for this replica yet.
+    NoRelease,
 }
 
 /// The snapshot of a source that a command has opened.
@@ -130,6 +140,7 @@ impl Fetched {
     pub fn digest(&self) -> u128 {
         match self {
             Fetched::Files(files) => files.digest(),
+            Fetched::NoRelease => 0,
             Fetched::Bytes { bytes, release, .. } => {
                 let digest = xxhash_rust::xxh3::xxh3_128(bytes);
                 match release {
@@ -151,10 +162,12 @@ impl SnapshotSource {
                 Ok(stamp) => SourceStamp::Folder(stamp),
                 Err(error) => SourceStamp::Unreadable(error.to_string()),
             },
-            SnapshotSource::Snapshot(path) => match Stamp::from_file(path) {
-                Ok(stamp) => SourceStamp::File(stamp),
-                Err(error) => SourceStamp::Unreadable(error.to_string()),
-            },
+            SnapshotSource::Snapshot(path) | SnapshotSource::Fleet { file: path, .. } => {
+                match Stamp::from_file(path) {
+                    Ok(stamp) => SourceStamp::File(stamp),
+                    Err(error) => SourceStamp::Unreadable(error.to_string()),
+                }
+            }
         }
     }
 
@@ -170,6 +183,12 @@ impl SnapshotSource {
                 let (bytes, modified_at) = read_snapshot(path)?;
                 Ok(Fetched::Bytes { bytes, modified_at, release: None })
             }
+            SnapshotSource::Fleet { file, .. } => match read_snapshot(file) {
+                Err(SourceError::Snapshot { error, .. }) if error.kind() == io::ErrorKind::NotFound => {
+                    Ok(Fetched::NoRelease)
+                }
+                read => read.map(|(bytes, modified_at)| Fetched::Bytes { bytes, modified_at, release: None }),
+            },
         }
     }
 
@@ -192,7 +211,7 @@ impl SnapshotSource {
                 let files = read_registry(root, limits).map_err(OpenError::Source)?;
                 (files, now.as_u64())
             }
-            SnapshotSource::Snapshot(path) => {
+            SnapshotSource::Snapshot(path) | SnapshotSource::Fleet { file: path, .. } => {
                 let (bytes, _) = read_snapshot(path).map_err(OpenError::Source)?;
                 let rejected = |rejection| OpenError::Snapshot { path: path.clone(), rejection };
                 let (snapshot, _) = build::open_tested(bytes).map_err(rejected)?;
@@ -207,12 +226,21 @@ impl SnapshotSource {
         }
     }
 
+    /// Returns the snapshot file of the source, if it has one.
+    pub fn file(&self) -> Option<&Path> {
+        match self {
+            SnapshotSource::Demo | SnapshotSource::Registry(_) => None,
+            SnapshotSource::Snapshot(file) | SnapshotSource::Fleet { file, .. } => Some(file),
+        }
+    }
+
     /// Describes the source for people, such as `the registry /srv/registry`.
     pub fn describe(&self) -> String {
         match self {
             SnapshotSource::Demo => "the embedded demo registry".to_owned(),
             SnapshotSource::Registry(root) => format!("the registry {}", root.display()),
             SnapshotSource::Snapshot(path) => format!("the snapshot {}", path.display()),
+            SnapshotSource::Fleet { url, .. } => format!("the fleet {url}"),
         }
     }
 }

@@ -27,7 +27,7 @@ use crate::api::access_log::{AccessLog, OTHER};
 use crate::api::authorization::{Denied, authorize, check_host, check_origin, credential, record_denial};
 use crate::api::routes::{self, ADMIN_PATHS, ListenerKind, STANDINGS, TEXT};
 use crate::runtime::standings::{JournalState, StandingCounts};
-use crate::runtime::{Standings, Store};
+use crate::runtime::{Fleet, Standings, Store};
 use crate::telemetry::{AuthCounters, Telemetry};
 
 /// Media type of metrics. Without the version of the text format, scrapers would guess it.
@@ -54,6 +54,8 @@ pub struct AdminContext {
     pub admin_hosts: Vec<String>,
     /// The audit log, if there is a state directory.
     pub audit: Option<AuditLog>,
+    /// The replica, if a fleet is the source.
+    pub fleet: Option<Fleet>,
     /// The access log, if requests are logged.
     pub access_log: Option<AccessLog>,
 }
@@ -207,6 +209,9 @@ fn metrics(context: &AdminContext) -> String {
     context.telemetry.set_standings(draining, suspended);
     let (_, state) = context.standings.journal_state();
     context.telemetry.set_standings_writable(matches!(state, JournalState::InMemory | JournalState::Writing));
+    if let Some(fleet) = &context.fleet {
+        context.telemetry.set_fleet(&fleet.measurements());
+    }
     context.telemetry.render()
 }
 

@@ -1,0 +1,722 @@
+//! Replicas of a fleet: real daemons, a real broker, and a web server of the test.
+
+use std::collections::HashMap;
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::SystemTime;
+
+use rustix::process::Signal;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use switchboard_fleet::bus::{Bucket, CALL_TIMEOUT, encode_token};
+use switchboard_fleet::release::{CURRENT_KEY, Current, Encoding, ROLLOUT_KEY, Rollout, Source};
+use switchboard_release::{Envelope, Manifest, SigningKey, Variant};
+use switchboard_snapshot::{Header, Snapshot, header};
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+
+use crate::cli::{stderr, stdout, switchboard};
+use crate::harness::broker::{Broker, programs};
+use crate::harness::{DaemonProcess, small_registry, wait_until};
+
+/// What the web server does with a request for a path.
+#[derive(Clone)]
+enum Behavior {
+    File(Vec<u8>),
+    /// Sends the first half, and then nothing more for as long as the client waits.
+    Stall(Vec<u8>),
+    /// Announces the whole length, and closes after the first half.
+    Cut(Vec<u8>),
+    Status(u16, &'static str),
+}
+
+/// A web server with files of the test. Each path has its behaviors in turn; the last one stays.
+struct Web {
+    address: String,
+    files: Arc<Mutex<HashMap<String, Vec<Behavior>>>>,
+    requests: Arc<Mutex<Vec<String>>>,
+}
+
+impl Web {
+    fn start() -> Web {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let (files, requests) = (Arc::<Mutex<HashMap<_, _>>>::default(), Arc::<Mutex<Vec<_>>>::default());
+        let web = Web { address, files: Arc::clone(&files), requests: Arc::clone(&requests) };
+        thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let (files, requests) = (Arc::clone(&files), Arc::clone(&requests));
+                thread::spawn(move || answer(stream, &files, &requests));
+            }
+        });
+        web
+    }
+
+    fn set(&self, path: &str, behaviors: Vec<Behavior>) {
+        self.files.lock().unwrap().insert(path.to_owned(), behaviors);
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    /// Returns the number of requests for a path.
+    fn requests(&self, path: &str) -> usize {
+        self.requests.lock().unwrap().iter().filter(|requested| *requested == path).count()
+    }
+}
+
+fn answer(
+    mut stream: TcpStream,
+    files: &Mutex<HashMap<String, Vec<Behavior>>>,
+    requests: &Mutex<Vec<String>>,
+) {
+    let mut head = Vec::new();
+    let mut byte = [0];
+    while !head.ends_with(b"\r\n\r\n") {
+        if !matches!(stream.read(&mut byte), Ok(1)) {
+            return;
+        }
+        head.push(byte[0]);
+    }
+    let head = String::from_utf8(head).unwrap();
+    let path = head.split(' ').nth(1).unwrap().to_owned();
+    requests.lock().unwrap().push(path.clone());
+    let behavior = {
+        let mut files = files.lock().unwrap();
+        match files.get_mut(&path) {
+            Some(behaviors) if behaviors.len() > 1 => behaviors.remove(0),
+            Some(behaviors) => behaviors[0].clone(),
+            None => Behavior::Status(404, ""),
+        }
+    };
+    let (bytes, sent, stalls) = match behavior {
+        Behavior::File(bytes) => (bytes.clone(), bytes.len(), false),
+        Behavior::Cut(bytes) => (bytes.clone(), bytes.len() / 2, false),
+        Behavior::Stall(bytes) => (bytes.clone(), bytes.len() / 2, true),
+        Behavior::Status(status, headers) => {
+            let _ = write!(stream, "HTTP/1.1 {status} x\r\nContent-Length: 0\r\n{headers}\r\n");
+            return;
+        }
+    };
+    let _ = write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", bytes.len());
+    let _ = stream.write_all(&bytes[..sent]);
+    if stalls {
+        // Ends when the client closes the connection.
+        let _ = stream.read(&mut byte);
+    }
+}
+
+/// A fleet with a publisher: a broker, a web server, and the state directories of replicas.
+struct Site {
+    broker: Broker,
+    runtime: Runtime,
+    web: Web,
+    folder: TempDir,
+}
+
+/// A release before it is published.
+struct Release {
+    bytes: Vec<u8>,
+    manifest: Manifest,
+    /// The path of the snapshot at the web server.
+    path: String,
+    source: Source,
+}
+
+impl Site {
+    fn new() -> Site {
+        let broker = Broker::start(&programs()[0]);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let site = Site { broker, runtime, web: Web::start(), folder: tempfile::tempdir().unwrap() };
+        site.init();
+        site
+    }
+
+    /// Creates the buckets.
+    fn init(&self) {
+        self.runtime.block_on(self.broker.initialized());
+    }
+
+    fn url(&self) -> String {
+        self.broker.settings().urls
+    }
+
+    fn state(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.state(name).to_str().unwrap().to_owned()
+    }
+
+    /// Starts a replica with an id, which is also the name of its state directory.
+    fn replica(&self, id: &str, more: &[&str]) -> DaemonProcess {
+        DaemonProcess::start(&self.options(id, more).iter().map(String::as_str).collect::<Vec<_>>())
+    }
+
+    fn options(&self, id: &str, more: &[&str]) -> Vec<String> {
+        let options = ["--fleet", &self.url(), "--state", &self.path(id), "--replica-id", id];
+        let options = [&options, ["--fleet-prefix", "test", "--spread", "0"].as_slice(), more].concat();
+        options.iter().map(|option| (*option).to_owned()).collect()
+    }
+
+    /// Prepares a release of these companies, and puts its snapshot on the web server.
+    fn release(&self, generation: u64, companies: &[&str]) -> Release {
+        let snapshot = small_registry::snapshot(generation, companies);
+        let bytes = snapshot.bytes().to_vec();
+        let mut manifest = Manifest::new(generation, "2026-11-28T12:00:00Z".parse().unwrap());
+        manifest.variants.push(Variant {
+            schema: format!("{:016x}", header::schema_digest()),
+            size: bytes.len() as u64,
+            digest: snapshot.digest(),
+            content: snapshot.content_digest(),
+        });
+        let path = format!("/{}.swb", snapshot.digest());
+        self.web.set(&path, vec![Behavior::File(bytes.clone())]);
+        let source = Source {
+            digest: snapshot.digest(),
+            encoding: Encoding::Identity,
+            size: bytes.len() as u64,
+            urls: vec![self.web.url(&path)],
+        };
+        Release { bytes, manifest, path, source }
+    }
+
+    /// Sets the release, signed with these keys.
+    fn publish(&self, release: &Release, keys: &[&SigningKey]) {
+        let mut envelope = Envelope::new(&release.manifest);
+        keys.iter().for_each(|key| envelope.sign(key));
+        let manifest = String::from_utf8(envelope.to_json()).unwrap().trim_end().to_owned();
+        let current = Current {
+            manifest: RawValue::from_string(manifest).unwrap(),
+            sources: vec![release.source.clone()],
+        };
+        self.put(CURRENT_KEY, current.to_json());
+    }
+
+    fn roll_out(&self, generation: u64, percent: u8) {
+        self.put(ROLLOUT_KEY, Rollout { generation, percent }.to_json());
+    }
+
+    /// Sets a value of the release by compare-and-set.
+    fn put(&self, key: &str, value: Vec<u8>) {
+        self.runtime.block_on(async {
+            let bus = self.broker.bus().await;
+            let revision = bus.get(Bucket::Release, key).await.unwrap().map_or(0, |entry| entry.revision);
+            bus.update(Bucket::Release, key, value, revision, CALL_TIMEOUT).await.unwrap();
+        });
+    }
+
+    /// Returns the status that a replica wrote to the broker, or null.
+    fn reported(&self, id: &str) -> Value {
+        let get = async { self.broker.bus().await.get(Bucket::Status, id).await };
+        let value = self.runtime.block_on(get).unwrap().and_then(|entry| entry.value);
+        value.map_or(Value::Null, |value| serde_json::from_slice(&value).unwrap())
+    }
+}
+
+fn generation(daemon: &DaemonProcess) -> u64 {
+    daemon.status()["snapshot"]["generation"].as_u64().unwrap_or(0)
+}
+
+/// Waits until a replica has a state with a reason, or null.
+#[track_caller]
+fn wait_for(daemon: &DaemonProcess, generation: u64, state: &str, reason: impl Into<Value>) {
+    let reason = reason.into();
+    let is_reached = || {
+        let fleet = &daemon.status()["fleet"];
+        (&fleet["release_generation"], &fleet["state"], &fleet["reason"])
+            == (&json!(generation), &json!(state), &reason)
+    };
+    wait_until(&format!("generation {generation} is {state} {reason}"), is_reached);
+}
+
+#[track_caller]
+fn wait_until_served(daemon: &DaemonProcess, generation_of: u64) {
+    wait_for(daemon, generation_of, "serving", Value::Null);
+    assert_eq!(generation(daemon), generation_of);
+}
+
+fn fetched_bytes(daemon: &DaemonProcess) -> f64 {
+    daemon.metric("switchboard_fleet_fetch_bytes_total")
+}
+
+fn is_connected(daemon: &DaemonProcess) -> bool {
+    daemon.status()["fleet"]["connected"] == true
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+const QUERY: &str = "/v1/select?company=acme&channel=whatsapp&ou=emea&country=DE";
+
+#[test]
+#[cfg_attr(not(has_nats_server), ignore = "needs nats-server: apt-get install nats-server")]
+fn replica_serves_the_release_and_starts_from_its_state_without_a_broker() {
+    let mut site = Site::new();
+    site.broker.kill();
+    let daemon = site.replica("r", &[]);
+    assert_eq!(daemon.get(QUERY).0, 503);
+    let (status, ready) = daemon.admin("GET", "/readyz", "");
+    assert!(status == 503 && ready.contains("has no release for this replica yet"), "{ready}");
+    let status = daemon.status();
+    assert_eq!(
+        (&status["fleet"]["connected"], &status["fleet"]["state"]),
+        (&json!(false), &json!("waiting"))
+    );
+    assert_eq!(status["source"], format!("the fleet {}", site.url()));
+    assert_eq!(status["last_reload"], Value::Null, "a fleet without a release is no fault");
+
+    // The broker comes, and a release later.
+    site.broker.restart();
+    wait_until("the replica is connected", || is_connected(&daemon));
+    let first = site.release(7, &["acme"]);
+    site.publish(&first, &[]);
+    wait_until_served(&daemon, 7);
+    assert_eq!(daemon.get(QUERY).0, 200);
+    wait_until("the status is reported", || site.reported("r")["state"] == "serving");
+    let reported = site.reported("r");
+    let (version, schema) = (env!("CARGO_PKG_VERSION"), format!("{:016x}", header::schema_digest()));
+    for (member, value) in [
+        ("id", json!("r")),
+        ("version", json!(version)),
+        ("schema", json!(schema)),
+        ("generation", json!(7)),
+        ("digest", json!(sha256(&first.bytes))),
+        ("reason", Value::Null),
+        ("signed", json!(false)),
+    ] {
+        assert_eq!(reported[member], value, "{member} of {reported}");
+    }
+    assert_eq!(fetched_bytes(&daemon), first.bytes.len() as f64);
+    for (series, value) in [("connected", 1.0), ("release_generation", 7.0)] {
+        assert_eq!(daemon.metric(&format!("switchboard_fleet_{series}")), value, "{series}");
+    }
+    assert_eq!(daemon.metric("switchboard_fleet_release_expires_timestamp_seconds"), 0.0);
+    assert!(daemon.metric("switchboard_fleet_stale_seconds") < 20.0);
+    drop(daemon);
+
+    // Without a broker, a restart serves the last release.
+    site.broker.kill();
+    let daemon = site.replica("r", &[]);
+    assert_eq!(daemon.get(QUERY).0, 200);
+    let status = daemon.status();
+    assert_eq!(
+        (&status["snapshot"]["generation"], &status["snapshot"]["from_state"]),
+        (&json!(7), &json!(false))
+    );
+    assert_eq!(status["fleet"]["state"], "waiting");
+    drop(daemon);
+    // Also if only the state directory's own snapshot is left.
+    fs::remove_dir_all(site.state("r").join("fleet")).unwrap();
+    let daemon = site.replica("r", &["--require-snapshot"]);
+    assert_eq!((daemon.get(QUERY).0, &daemon.status()["snapshot"]["from_state"]), (200, &json!(true)));
+    // The broker confirms the snapshot, which needs no transfer.
+    site.broker.restart();
+    wait_until_served(&daemon, 7);
+    wait_until("the release is confirmed", || daemon.status()["snapshot"]["from_state"] == false);
+    assert_eq!(fetched_bytes(&daemon), 0.0);
+    assert_eq!(fs::read(site.state("r").join("fleet/release.swb")).unwrap(), first.bytes);
+    drop(daemon);
+
+    // Without both, --require-snapshot ends the start.
+    let options = site
+        .options("new", &["--require-snapshot", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"]);
+    let arguments: Vec<&str> = ["serve"].into_iter().chain(options.iter().map(String::as_str)).collect();
+    let output = switchboard(&arguments);
+    assert_eq!(output.status.code(), Some(3), "{output:?}");
+    assert!(stderr(&output).contains("has no release for this replica yet"), "{output:?}");
+}
+
+#[test]
+#[cfg_attr(not(has_nats_server), ignore = "needs nats-server: apt-get install nats-server")]
+fn waves_hold_back_replicas_that_serve_except_canaries() {
+    let site = Site::new();
+    site.roll_out(7, 0);
+    site.publish(&site.release(7, &["acme"]), &[]);
+    // A replica without a snapshot is in every wave.
+    let (waits, canary) = (site.replica("r", &[]), site.replica("c", &["--canary"]));
+    wait_until_served(&waits, 7);
+    wait_until_served(&canary, 7);
+    site.roll_out(8, 0);
+    site.publish(&site.release(8, &["acme", "zeta"]), &[]);
+    wait_for(&waits, 8, "waiting", Value::Null);
+    wait_until_served(&canary, 8);
+    assert_eq!((generation(&waits), &waits.status()["fleet"]["percent"]), (7, &json!(0)));
+    // The rollout of the next release comes first. It does not open the present one.
+    site.roll_out(9, 0);
+    site.publish(&site.release(9, &["acme", "beta"]), &[]);
+    wait_for(&waits, 9, "waiting", Value::Null);
+    wait_until_served(&canary, 9);
+    assert_eq!(
+        (generation(&waits), waits.metric("switchboard_snapshot_reloads_total{outcome=\"published\"}")),
+        (7, 1.0)
+    );
+    let place = switchboard_fleet::release::wave_position("r", 9);
+    site.roll_out(9, place);
+    wait_until("the rollout arrives", || waits.status()["fleet"]["percent"] == place);
+    assert_eq!(generation(&waits), 7);
+    site.roll_out(9, place + 1);
+    wait_until_served(&waits, 9);
+}
+
+#[test]
+#[cfg_attr(not(has_nats_server), ignore = "needs nats-server: apt-get install nats-server")]
+fn manifests_and_bytes_that_are_wrong_are_rejected_once_and_change_nothing() {
+    let site = Site::new();
+    let [trusted, other] = [(); 2].map(|()| SigningKey::generate().unwrap());
+    fs::write(site.state("keys.toml"), trusted.public().to_toml("release")).unwrap();
+    let daemon = site.replica("r", &["--trusted-keys", &site.path("keys.toml")]);
+    site.publish(&site.release(70, &["acme"]), &[&trusted]);
+    wait_until_served(&daemon, 70);
+    assert_eq!(daemon.status()["fleet"]["signed"], true);
+
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_millis() as u64;
+    let (hour, mut generation_of) = (3_600_000, 100);
+    let mut next = || {
+        generation_of += 1;
+        generation_of
+    };
+    type Change = Box<dyn Fn(&Site, &mut Release)>;
+    // The generation, the keys and the change of a release, with the state and the reason that follow.
+    let unchanged = || Box::new(|_: &Site, _: &mut Release| {}) as Change;
+    type Case<'a> = (&'a str, u64, Vec<&'a SigningKey>, Change, &'a str, &'a str);
+    let cases: Vec<Case<'_>> = vec![
+        ("unsigned", next(), vec![], unchanged(), "rejected", "signature"),
+        ("wrong key", next(), vec![&other], unchanged(), "rejected", "signature"),
+        ("older", 69, vec![&trusted], unchanged(), "rejected", "generation_old"),
+        ("same generation", 70, vec![&trusted], unchanged(), "rejected", "generation_old"),
+        ("ahead", now + 25 * hour, vec![&trusted], unchanged(), "rejected", "generation_ahead"),
+        (
+            "another schema",
+            next(),
+            vec![&trusted],
+            Box::new(|_, release| release.manifest.variants[0].schema = "0".repeat(16)),
+            "behind",
+            "schema",
+        ),
+        (
+            "other bytes",
+            next(),
+            vec![&trusted],
+            Box::new(|site, release| {
+                release.bytes[100] ^= 1;
+                site.web.set(&release.path, vec![Behavior::File(release.bytes.clone())]);
+            }),
+            "rejected",
+            "digest",
+        ),
+        (
+            "truncated",
+            next(),
+            vec![&trusted],
+            Box::new(|site, release| {
+                release.bytes.pop();
+                site.web.set(&release.path, vec![Behavior::File(release.bytes.clone())]);
+            }),
+            "rejected",
+            "digest",
+        ),
+        (
+            "bomb",
+            next(),
+            vec![&trusted],
+            Box::new(|site, release| {
+                let bomb = zstd::encode_all(&vec![0; 256 << 20][..], 3).unwrap();
+                // Small enough for the size of a variant, so that only decoding finds the bomb.
+                release.manifest.variants[0].size = bomb.len() as u64;
+                (release.source.encoding, release.source.size) = (Encoding::Zstd, bomb.len() as u64);
+                site.web.set(&release.path, vec![Behavior::File(bomb)]);
+            }),
+            "rejected",
+            "digest",
+        ),
+        (
+            "broken snapshot",
+            next(),
+            vec![&trusted],
+            Box::new(|site, release| {
+                let at = release.bytes.len() - 1;
+                release.bytes[at] ^= 1;
+                let digest = sha256(&release.bytes);
+                (release.manifest.variants[0].digest, release.source.digest) = (digest.clone(), digest);
+                site.web.set(&release.path, vec![Behavior::File(release.bytes.clone())]);
+            }),
+            "rejected",
+            "invalid",
+        ),
+        (
+            "another generation in the snapshot",
+            next(),
+            vec![&trusted],
+            Box::new(|_, release| release.manifest.generation += 1000),
+            "rejected",
+            "signature",
+        ),
+    ];
+    let mut last: Option<(String, usize)> = None;
+    let mut believed = 70;
+    for (name, number, keys, change, state, reason) in cases {
+        let mut release = site.release(number, &["acme", "zeta"]);
+        change(&site, &mut release);
+        let before = daemon.metric(&format!("switchboard_fleet_rejected_total{{reason=\"{reason}\"}}"));
+        site.publish(&release, &keys);
+        if keys.len() == 1 && name != "wrong key" {
+            believed = release.manifest.generation;
+        }
+        let counted = || daemon.metric(&format!("switchboard_fleet_rejected_total{{reason=\"{reason}\"}}"));
+        wait_until(&format!("{name} is counted"), || counted() > before);
+        wait_for(&daemon, believed, state, reason);
+        assert_eq!((generation(&daemon), counted()), (70, before + 1.0), "{name}");
+        assert_eq!(daemon.get(QUERY).0, 200, "{name}");
+        // The release before was not asked for again.
+        if let Some((path, requests)) = &last {
+            assert_eq!(site.web.requests(path), *requests, "the release before {name}");
+        }
+        // A wake-up by a rollout makes the replica judge again, and ask for nothing.
+        let requests = site.web.requests(&release.path);
+        assert!(requests <= 1, "{name}: {requests}");
+        site.roll_out(release.manifest.generation, 99);
+        if reason != "signature" || name.starts_with("another") {
+            wait_until("the rollout arrives", || daemon.status()["fleet"]["percent"] == 99);
+        }
+        assert_eq!(site.web.requests(&release.path), requests, "{name}");
+        last = Some((release.path, requests));
+    }
+    // A good one is taken.
+    site.publish(&site.release(5000, &["acme", "zeta"]), &[&trusted]);
+    wait_until_served(&daemon, 5000);
+    // A value that is no release.
+    site.put(CURRENT_KEY, b"secret".to_vec());
+    wait_for(&daemon, 5000, "rejected", "signature");
+    assert!(!daemon.status()["fleet"].to_string().contains("secret"));
+    assert_eq!(generation(&daemon), 5000);
+}
+
+#[test]
+#[cfg_attr(not(has_nats_server), ignore = "needs nats-server: apt-get install nats-server")]
+fn web_servers_that_redirect_pause_stall_or_fail_change_nothing() {
+    let site = Site::new();
+    let daemon = site.replica("r", &[]);
+    let behaviors = |bytes: &[u8]| {
+        let file = Behavior::File(bytes.to_vec());
+        [
+            vec![Behavior::Status(429, "Retry-After: 1\r\n"), file.clone()],
+            vec![Behavior::Cut(bytes.to_vec()), file.clone()],
+            vec![Behavior::Stall(bytes.to_vec()), file.clone()],
+            vec![Behavior::Status(500, ""), file],
+        ]
+    };
+    for (number, at) in [(1, 0), (2, 1), (3, 2), (4, 3)] {
+        // A new name, so that no kept snapshot has the content.
+        let release = site.release(number, &["acme", &format!("company-{number}")]);
+        site.web.set(&release.path, behaviors(&release.bytes)[at].clone());
+        site.publish(&release, &[]);
+        wait_until_served(&daemon, number);
+    }
+    // A redirection to another path.
+    let mut release = site.release(5, &["acme", "five"]);
+    site.web.set("/moved", vec![Behavior::Status(302, "Location: /found\r\n")]);
+    site.web.set("/found", vec![Behavior::File(release.bytes.clone())]);
+    release.source.urls = vec![site.web.url("/moved")];
+    site.publish(&release, &[]);
+    wait_until_served(&daemon, 5);
+
+    // A server without the file: the replica waits, and takes another source of the same release at once.
+    let mut release = site.release(6, &["acme", "six"]);
+    release.source.urls = vec![site.web.url("/missing")];
+    site.publish(&release, &[]);
+    wait_for(&daemon, 6, "waiting", "fetch_failed");
+    assert_eq!((generation(&daemon), site.web.requests("/missing")), (5, 3));
+    wait_until("the failure is reported", || site.reported("r")["reason"] == "fetch_failed");
+    assert!(daemon.status()["fleet"]["detail"].as_str().unwrap().contains("404"));
+    let status = switchboard(&["status", "--url", &format!("http://{}", daemon.admin)]);
+    let text = stdout(&status);
+    assert_eq!(status.status.code(), Some(1), "{text}");
+    assert!(text.contains("\nfleet      ") && text.contains("waiting (fetch_failed)"), "{text}");
+    release.source.urls = vec![site.web.url(&release.path)];
+    site.publish(&release, &[]);
+    wait_until_served(&daemon, 6);
+    let status = switchboard(&["status", "--url", &format!("http://{}", daemon.admin)]);
+    assert_eq!(status.status.code(), Some(0), "{}", stdout(&status));
+}
+
+#[test]
+#[cfg_attr(not(has_nats_server), ignore = "needs nats-server: apt-get install nats-server")]
+fn broker_that_dies_freezes_or_loses_its_memory_changes_nothing() {
+    let mut site = Site::new();
+    let daemon = site.replica("r", &[]);
+    site.publish(&site.release(7, &["acme"]), &[]);
+    wait_until_served(&daemon, 7);
+    site.broker.kill();
+    wait_until("the loss is noticed", || !is_connected(&daemon));
+    assert_eq!((daemon.get(QUERY).0, daemon.status()["fleet"]["state"].clone()), (200, json!("serving")));
+    assert_eq!(daemon.metric("switchboard_fleet_connected"), 0.0);
+    site.broker.restart();
+    site.publish(&site.release(8, &["acme", "zeta"]), &[]);
+    wait_until_served(&daemon, 8);
+
+    // A half-open connection: the broker does not answer.
+    site.broker.freeze();
+    wait_until("the silence is noticed", || !is_connected(&daemon));
+    assert_eq!(daemon.get(QUERY).0, 200);
+    site.broker.thaw();
+    wait_until("the replica is connected again", || is_connected(&daemon));
+
+    // Without a store, and then with empty buckets.
+    site.broker.kill();
+    site.broker.lose_memory();
+    site.broker.restart();
+    wait_until("the replica is connected to the empty broker", || is_connected(&daemon));
+    daemon.log("the release of the fleet cannot be read");
+    site.init();
+    daemon.log("the broker has lost its memory");
+    let fleet = daemon.status()["fleet"].clone();
+    assert_eq!((&fleet["state"], &fleet["release_generation"]), (&json!("serving"), &json!(8)));
+    assert_eq!((generation(&daemon), daemon.get(QUERY).0), (8, 200));
+    // The status comes back by itself. An older release is refused, and a newer one is taken.
+    wait_until("the status is reported", || site.reported("r")["generation"] == 8);
+    site.publish(&site.release(6, &["acme"]), &[]);
+    wait_for(&daemon, 6, "rejected", "generation_old");
+    site.publish(&site.release(9, &["acme"]), &[]);
+    wait_until_served(&daemon, 9);
+}
+
+#[test]
+#[cfg_attr(not(has_nats_server), ignore = "needs nats-server: apt-get install nats-server")]
+fn rollback_to_a_kept_content_needs_no_transfer() {
+    let site = Site::new();
+    let daemon = site.replica("r", &[]);
+    let first = site.release(7, &["acme"]);
+    site.publish(&first, &[]);
+    wait_until_served(&daemon, 7);
+    site.publish(&site.release(8, &["acme", "zeta"]), &[]);
+    wait_until_served(&daemon, 8);
+    wait_until("both are kept", || site.state("r").join("previous.swb").exists());
+    let before = fetched_bytes(&daemon);
+    // The content before, and the content in service. No server has the files.
+    for (number, companies) in [(9, vec!["acme"]), (10, vec!["acme", "zeta"]), (11, vec!["acme", "zeta"])] {
+        let release = site.release(number, &companies);
+        site.web.set(&release.path, vec![Behavior::Status(404, "")]);
+        site.publish(&release, &[]);
+        wait_until_served(&daemon, number);
+        assert_eq!(site.web.requests(&release.path), 0);
+        assert_eq!(fs::read(site.state("r").join("fleet/release.swb")).unwrap(), release.bytes);
+    }
+    assert_eq!(fetched_bytes(&daemon), before);
+    // The restamped bytes are those of the publisher.
+    let body = &first.bytes[header::LEN..];
+    let head = Header { generation: 9, ..Header::read(&first.bytes).unwrap() }.seal(body);
+    assert!(Snapshot::open(aligned(&[&head[..], body].concat())).is_ok());
+}
+
+fn aligned(bytes: &[u8]) -> switchboard_snapshot::Bytes {
+    let mut aligned = rkyv::util::AlignedVec::new();
+    aligned.extend_from_slice(bytes);
+    aligned.into()
+}
+
+#[test]
+#[cfg_attr(not(has_nats_server), ignore = "needs nats-server: apt-get install nats-server")]
+fn full_disk_is_reported_and_changes_nothing() {
+    let site = Site::new();
+    site.publish(&site.release(7, &["acme"]), &[]);
+    let daemon = site.replica("r", &[]);
+    wait_until_served(&daemon, 7);
+    drop(daemon);
+    // A file has at most 8 KiB, less than the next snapshot.
+    let companies: Vec<String> = (0..20).map(|number| format!("company-{number:02}")).collect();
+    let release = site.release(8, &companies.iter().map(String::as_str).collect::<Vec<_>>());
+    assert!(release.bytes.len() > 16 * 1024, "{}", release.bytes.len());
+    let options = site.options("r", &[]);
+    let daemon =
+        DaemonProcess::start_under("ulimit -f 8", &options.iter().map(String::as_str).collect::<Vec<_>>());
+    assert_eq!((daemon.get(QUERY).0, generation(&daemon)), (200, 7));
+    site.publish(&release, &[]);
+    wait_for(&daemon, 8, "rejected", "disk");
+    wait_until("the disk is reported", || site.reported("r")["reason"] == "disk");
+    assert_eq!((generation(&daemon), site.web.requests(&release.path)), (7, 1));
+    let left = fs::read_dir(site.state("r").join("fleet")).unwrap();
+    let left: Vec<_> = left.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    assert!(left.iter().all(|name| name.starts_with("release.swb")), "{left:?}");
+    drop(daemon);
+    let daemon = site.replica("r", &[]);
+    wait_until_served(&daemon, 8);
+}
+
+#[test]
+#[cfg_attr(not(has_nats_server), ignore = "needs nats-server: apt-get install nats-server")]
+fn default_replica_id_is_kept_and_two_processes_of_one_state_directory_fetch_once() {
+    let site = Site::new();
+    site.publish(&site.release(7, &["acme"]), &[]);
+    let (url, state) = (site.url(), site.path("r"));
+    let options = ["--fleet", &url, "--fleet-prefix", "test", "--state", &state, "--spread", "0"];
+    let daemon = DaemonProcess::start(&options);
+    wait_until_served(&daemon, 7);
+    let id = daemon.status()["fleet"]["replica_id"].as_str().unwrap().to_owned();
+    let suffix = fs::read_to_string(Path::new(&state).join("replica-id")).unwrap();
+    let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap();
+    assert_eq!(id, format!("{}-{}", host.trim(), suffix.trim()));
+    // The second process waits for the lock of the state directory, and follows the first.
+    let second = DaemonProcess::start(&options);
+    assert_eq!((generation(&second), second.status()["fleet"]["replica_id"].as_str().unwrap()), (7, &*id));
+    let release = site.release(8, &["acme", "zeta"]);
+    site.publish(&release, &[]);
+    wait_until_served(&daemon, 8);
+    wait_until_served(&second, 8);
+    assert_eq!((site.web.requests(&release.path), fetched_bytes(&second)), (1, 0.0));
+    // It takes over when the first one drains.
+    daemon.signal(Signal::TERM);
+    let release = site.release(9, &["acme", "beta"]);
+    site.publish(&release, &[]);
+    wait_until_served(&second, 9);
+    wait_until("the second process reports", || {
+        let status = site.reported(&encode_token(&id));
+        status["id"] == *id && status["generation"] == 9
+    });
+}
+
+#[test]
+fn faults_of_the_settings_name_the_option_and_no_password() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    fs::write(path("broken"), "secret").unwrap();
+    let (state, broken) = (path("state"), path("broken"));
+    let fleet = ["--fleet", "nats://user:secret@127.0.0.1:1", "--state", &state];
+    for (options, words) in [
+        (vec!["--fleet", "nats://u:secret@a"], "--fleet needs --state DIR"),
+        (vec!["--fleet", "secret://a", "--state", &state], "--fleet: the URL is not valid"),
+        ([&fleet[..], &["--registry", &state]].concat(), "--registry and --fleet exclude each other"),
+        ([&fleet[..], &["--fleet-creds", &broken]].concat(), "this is not a file of NATS credentials"),
+        ([&fleet[..], &["--fleet-ca", &broken]].concat(), "no CERTIFICATE in PEM"),
+        ([&fleet[..], &["--fleet-cert", &broken, "--fleet-key", &broken]].concat(), "no CERTIFICATE in PEM"),
+        ([&fleet[..], &["--fleet-cert", &broken]].concat(), "--fleet-cert needs --fleet-key FILE"),
+    ] {
+        for command in ["serve", "check-config"] {
+            let output = switchboard(&[&[command], &options[..]].concat());
+            let text = stderr(&output);
+            assert_eq!(output.status.code(), Some(2), "{command} {options:?}: {text}");
+            assert!(text.contains(words) && !text.contains("secret"), "{command} {options:?}: {text}");
+        }
+    }
+    // A file that cannot be read is not a fault of the settings.
+    for option in ["--fleet-creds", "--fleet-ca"] {
+        for command in ["serve", "check-config"] {
+            let output = switchboard(&[&[command], &fleet[..], &[option, "/missing"]].concat());
+            let text = stderr(&output);
+            assert_eq!(output.status.code(), Some(3), "{command} {option}: {text}");
+            assert!(text.contains(option) && text.contains("cannot read /missing"), "{command}: {text}");
+        }
+    }
+    let output = switchboard(&[&["check-config"], &fleet[..]].concat());
+    assert!(output.status.success(), "{output:?}");
+    let output = switchboard(&["serve", "--snapshot", "nats://user:secret@a"]);
+    assert!(stderr(&output).contains("with --fleet nats://") && !stderr(&output).contains("secret"));
+}
