@@ -29,7 +29,7 @@ mod snapshot_source;
 pub mod test_coverage;
 
 pub use build::{BuildFailure, BuildMode, BuiltSnapshot, build_snapshot};
-pub use reload::{GuardRefusal, HeldBack, HoldCause, Reload, build_reload, error_count};
+pub use reload::{GuardRefusal, HeldBack, HoldCause, Reload, build_reload, error_count, guard_snapshot};
 pub use snapshot_source::{
     DEMO_GENERATION, Fetched, OpenError, Opened, SnapshotSource, SourceError, SourceStamp, demo_files,
 };

@@ -12,6 +12,7 @@ use switchboard_model::UnixSeconds;
 use switchboard_registry::{
     self as registry, Code, Files, Finding, Findings, Place, Registry, Severity, Test,
 };
+use switchboard_snapshot::view::CompanyRef;
 use switchboard_snapshot::{CompanyIdx, Decompiler, Progress, RejectionStage, Snapshot, header};
 
 /// The number of accounts from which the guard compares a company's accounts.
@@ -168,9 +169,32 @@ fn guard(
     let accounts = in_service.company(company).account_count();
     let Some(new) = new else { return Some(GuardRefusal::Disappeared { accounts }) };
     let is_kept = |account: &&registry::Account| in_service.find_account(company, &account.id).is_some();
-    let gone = accounts.saturating_sub(new.accounts.iter().filter(is_kept).count());
+    refusal(accounts, new.accounts.iter().filter(is_kept).count())
+}
+
+/// Compares the number of a company's accounts in service with the number of those that stay.
+fn refusal(accounts: usize, kept: usize) -> Option<GuardRefusal> {
+    let gone = accounts.saturating_sub(kept);
     let is_refused = accounts >= MIN_GUARDED_ACCOUNTS && gone * 2 > accounts;
     is_refused.then_some(GuardRefusal::AccountsDisappeared { accounts, gone })
+}
+
+/// Compares a snapshot in service with the one that is to replace it. Returns the companies that a reload would hold
+/// back, in the order of their ids.
+pub fn guard_snapshot(in_service: &Snapshot, new: &Snapshot) -> Vec<(String, GuardRefusal)> {
+    let refused = |company: CompanyRef<'_>| {
+        let accounts = company.account_count();
+        let refusal = match new.find_company(company.id()) {
+            None => Some(GuardRefusal::Disappeared { accounts }),
+            Some(other) => {
+                let is_kept = |id: &str| new.find_account(other, id).is_some();
+                let ids = in_service.accounts_of(company.idx());
+                refusal(accounts, ids.filter(|(_, account)| is_kept(account.id())).count())
+            }
+        };
+        Some((company.id().to_owned(), refusal?))
+    };
+    in_service.companies().filter_map(refused).collect()
 }
 
 /// Returns the versions in service of the companies that are held back and in service.
@@ -280,18 +304,24 @@ impl fmt::Display for HoldCause {
     }
 }
 
+impl GuardRefusal {
+    /// Returns the change in a few words, without a remedy.
+    pub fn change(self) -> String {
+        match self {
+            GuardRefusal::Disappeared { accounts } => {
+                format!("the company disappeared, whose {accounts} accounts are in service")
+            }
+            GuardRefusal::AccountsDisappeared { accounts, gone } => {
+                format!("{gone} of its {accounts} accounts in service disappeared")
+            }
+        }
+    }
+}
+
 /// Writes the refusal with its remedy.
 impl fmt::Display for GuardRefusal {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            GuardRefusal::Disappeared { accounts } => {
-                write!(out, "the company disappeared, whose {accounts} accounts are in service")?
-            }
-            GuardRefusal::AccountsDisappeared { accounts, gone } => {
-                write!(out, "{gone} of its {accounts} accounts in service disappeared")?
-            }
-        }
-        out.write_str("; put the files back, or send SIGHUP to publish the change")
+        write!(out, "{}; put the files back, or send SIGHUP to publish the change", self.change())
     }
 }
 

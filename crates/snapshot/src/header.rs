@@ -36,6 +36,8 @@ pub const VERSION: u32 = 2;
 pub const LEN: usize = 80;
 /// The offset of the schema digest in the header, in bytes.
 pub const SCHEMA_AT: usize = 16;
+/// The offset of the generation in the header, in bytes.
+const GENERATION_AT: usize = 24;
 /// The offset of the checksum in the header, in bytes.
 pub const CHECKSUM_AT: usize = 64;
 /// The maximum length of an archive in bytes. Its relative offsets are signed and have 32 bits.
@@ -156,7 +158,7 @@ impl Header {
             return Err(BadHeader::Schema);
         }
         Ok(Header {
-            generation: u64_at(header, 24),
+            generation: u64_at(header, GENERATION_AT),
             contents_len: u64_at(header, 32),
             tests_len: u64_at(header, 40),
             definitions_len: u64_at(header, 48),
@@ -253,7 +255,26 @@ impl fmt::Display for Sha256Digest {
 /// Returns the generation of a header of any format version. Returns `None` for other bytes.
 pub fn generation(bytes: &[u8]) -> Option<u64> {
     let header = bytes.first_chunk::<LEN>().filter(|header| header.starts_with(&MAGIC))?;
-    Some(u64_at(header, 24))
+    Some(u64_at(header, GENERATION_AT))
+}
+
+/// Gives the bytes of a snapshot file another generation. Nothing else changes but the checksum. Also works on a
+/// snapshot of another schema or format version that has the header of this one. Returns whether the bytes are such
+/// a file and intact; otherwise, they stay as they are.
+#[must_use]
+pub fn restamp(bytes: &mut [u8], generation: u64) -> bool {
+    let Some((head, body)) = bytes.split_first_chunk_mut::<LEN>() else { return false };
+    let stored = u128::from(u64_at(head, CHECKSUM_AT)) | u128::from(u64_at(head, 72)) << 64;
+    if !head.starts_with(&MAGIC) || stored != checksum(head, body) {
+        return false;
+    }
+    let mut put = |at: usize, value: &[u8]| {
+        head.iter_mut().skip(at).zip(value).for_each(|(to, from)| *to = *from);
+        checksum(head, body).to_le_bytes()
+    };
+    let checksum = put(GENERATION_AT, &generation.to_le_bytes());
+    put(CHECKSUM_AT, &checksum);
+    true
 }
 
 /// Returns XXH3-128 of the first 64 bytes of the header and of the body.
@@ -292,6 +313,36 @@ fn array_at<const N: usize>(header: &[u8; LEN], at: usize) -> [u8; N] {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn restamped_header_is_that_of_the_other_generation() {
+        let header = |generation| Header {
+            generation,
+            contents_len: 3,
+            definitions_len: 2,
+            tests_len: 1,
+            checksum: 0,
+        };
+        let file = |generation| [&header(generation).seal(b"abcdef")[..], b"abcdef"].concat();
+        let mut bytes = file(7);
+        assert!(restamp(&mut bytes, 8));
+        assert_eq!(bytes, file(8));
+        // Another schema and format version.
+        bytes[SCHEMA_AT] ^= 1;
+        bytes[8] ^= 1;
+        assert!(!restamp(&mut bytes, 9), "the checksum does not match");
+        let sum = checksum(&bytes[..LEN], b"abcdef").to_le_bytes();
+        bytes[CHECKSUM_AT..LEN].copy_from_slice(&sum);
+        let before = bytes.clone();
+        assert!(restamp(&mut bytes, 9));
+        assert_eq!(
+            (&bytes[..24], generation(&bytes), &bytes[LEN..]),
+            (&before[..24], Some(9), &b"abcdef"[..])
+        );
+        for broken in [&mut file(7)[..LEN - 1], &mut b"SWBOARX\n".repeat(20)[..], &mut []] {
+            assert!(!restamp(broken, 8));
+        }
+    }
 
     #[test]
     fn digests_are_sha256_of_the_file_and_of_schema_digest_and_body() {
