@@ -548,6 +548,11 @@ impl Bus {
         }
     }
 
+    /// Opens the stream of the object store of the snapshots.
+    pub(crate) async fn snapshot_stream(&self) -> Result<JetStream, BusError> {
+        self.stream_named(format!("OBJ_{}", self.object_store_name())).await
+    }
+
     /// Opens the object store of the snapshots.
     ///
     /// # Errors

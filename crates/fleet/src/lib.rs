@@ -4,13 +4,14 @@
 //! of the replicas. Web servers, or the broker's object store, carry the snapshots. A replica serves whether or not
 //! the broker is there.
 //!
-//! The crate does not publish a snapshot, and does not know the daemon. It connects, watches, judges, fetches and
-//! merges. The daemon reads the files and applies the standings that come out.
+//! The crate puts no snapshot into service, and does not know the daemon. It connects, watches, judges, fetches,
+//! merges, and publishes releases. The daemon reads the files and applies the standings that come out.
 //!
 //! * [`bus::Bus`] is the connection: buckets, compare-and-set, and time limits of every call.
 //! * [`watch::Watch`] reads a bucket over reconnections, and notices a broker that lost its memory.
 //! * [`release::judge`] decides about a manifest, with the waves.
 //! * [`fetch::Fetcher`] fetches a snapshot and verifies its digest.
+//! * [`publish::Publisher`] uploads snapshots and publishes a release.
 //! * [`status::report`] writes the status of a replica. [`status::fleet_status`] reads the status of all.
 //! * [`standings::Account`] merges the standing of an account. It is pure: `tests/fleet/merge.rs` runs it in every
 //!   order of events within a bound.
@@ -31,6 +32,7 @@ mod backoff;
 pub mod bus;
 mod digest;
 pub mod fetch;
+pub mod publish;
 pub mod release;
 pub mod shared;
 pub mod standings;

@@ -16,6 +16,7 @@ mod broker;
 mod bus;
 mod fetch;
 mod merge;
+mod publish;
 mod shared;
 mod status;
 mod watch;
