@@ -41,6 +41,7 @@ mod openapi;
 mod oracle;
 mod process;
 mod prometheus;
+mod publish;
 mod registry;
 mod reload;
 mod restart;

@@ -1,7 +1,7 @@
 //! The grammar of the command line. The doc comments of commands, arguments and values are help texts.
 
 use std::path::PathBuf;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
@@ -69,6 +69,9 @@ pub enum Command {
     Keygen(KeygenArguments),
     /// Sign a snapshot file, so that daemons can verify who published it
     Sign(SignArguments),
+    /// Publish releases to a fleet of daemons, and show what the fleet serves
+    #[command(subcommand, after_help = help::of("fleet").below_options())]
+    Fleet(FleetCommand),
     /// Print a script that completes commands and options in a shell
     Completions(CompletionsArguments),
     /// Print the man page, or write a page for each command into a folder
@@ -109,7 +112,7 @@ impl LimitArguments {
 #[derive(Debug, Args)]
 #[command(after_help = help::of("compile").below_options())]
 pub struct CompileArguments {
-    /// Registry folder to compile, or snapshot file that gets a new generation
+    /// Registry folder to compile, or snapshot file or release of a fleet (nats://…) that gets a new generation
     #[arg(value_name = "SOURCE", value_hint = ValueHint::AnyPath)]
     pub source: PathBuf,
     /// Snapshot file to write, or - for standard output; replaces an existing file
@@ -122,13 +125,16 @@ pub struct CompileArguments {
     /// The limits of the source.
     #[command(flatten)]
     pub limits: LimitArguments,
+    /// The access to the fleet, if the source is nats://….
+    #[command(flatten)]
+    pub access: FleetAccessArguments,
 }
 
 /// The arguments of `switchboard check`.
 #[derive(Debug, Args)]
 #[command(after_help = help::of("check").below_options())]
 pub struct CheckArguments {
-    /// Registry folder or snapshot file to check
+    /// Registry folder, snapshot file, or release of a fleet (nats://…) to check
     #[arg(value_name = "SOURCE", value_hint = ValueHint::AnyPath)]
     pub source: PathBuf,
     /// Exit with code 1 if the tests cover less than this share of the chain steps, in percent
@@ -137,6 +143,9 @@ pub struct CheckArguments {
     /// The limits of the source.
     #[command(flatten)]
     pub limits: LimitArguments,
+    /// The access to the fleet, if the source is nats://….
+    #[command(flatten)]
+    pub access: FleetAccessArguments,
     /// The format of the output.
     #[command(flatten)]
     pub output: FormatArguments,
@@ -145,10 +154,10 @@ pub struct CheckArguments {
 /// The arguments of `switchboard select` and `switchboard explain`.
 #[derive(Debug, Args)]
 pub struct QueryArguments {
-    /// Registry folder or snapshot file that the query is answered from
+    /// Registry folder, snapshot file, or release of a fleet (nats://…) that the query is answered from
     #[arg(long, value_name = "SOURCE", value_hint = ValueHint::AnyPath, conflicts_with_all = ["snapshot", "url"])]
     pub registry: Option<PathBuf>,
-    /// Snapshot file or registry folder that the query is answered from
+    /// Snapshot file, registry folder, or release of a fleet (nats://…) that the query is answered from
     #[arg(long, value_name = "SOURCE", value_hint = ValueHint::AnyPath, conflicts_with = "url")]
     pub snapshot: Option<PathBuf>,
     /// Data listener of a daemon that answers the query, such as http://127.0.0.1:7400, https://… or unix:PATH
@@ -163,6 +172,9 @@ pub struct QueryArguments {
     /// The limits of the source.
     #[command(flatten)]
     pub limits: LimitArguments,
+    /// The access to the fleet, if the source is nats://….
+    #[command(flatten)]
+    pub access: FleetAccessArguments,
     /// Fields of the query, such as channel=whatsapp; see the list of fields below
     #[arg(value_name = "FIELD=VALUE", required = true)]
     pub fields: Vec<String>,
@@ -175,7 +187,7 @@ pub struct QueryArguments {
 #[derive(Debug, Args)]
 #[command(after_help = help::of("coverage").below_options())]
 pub struct CoverageArguments {
-    /// Registry folder or snapshot file to analyze
+    /// Registry folder, snapshot file, or release of a fleet (nats://…) to analyze
     #[arg(value_name = "SOURCE")]
     pub source: PathBuf,
     /// The part of the snapshot to show.
@@ -188,6 +200,9 @@ pub struct CoverageArguments {
     /// The limits of the source.
     #[command(flatten)]
     pub limits: LimitArguments,
+    /// The access to the fleet, if the source is nats://….
+    #[command(flatten)]
+    pub access: FleetAccessArguments,
     /// Combine OUs that have the same decisions for every country into one line of the table
     #[arg(long)]
     pub fold: bool,
@@ -263,10 +278,10 @@ pub enum CoverageFormat {
 #[derive(Debug, Args)]
 #[command(after_help = help::of("diff").below_options())]
 pub struct DiffArguments {
-    /// Old version: a registry folder or a snapshot file
+    /// Old version: a registry folder, a snapshot file, or the release of a fleet (nats://…)
     #[arg(value_name = "OLD")]
     pub old: PathBuf,
-    /// New version: a registry folder or a snapshot file
+    /// New version: a registry folder, a snapshot file, or the release of a fleet (nats://…)
     #[arg(value_name = "NEW")]
     pub new: PathBuf,
     /// The part of the snapshots to compare. Recorded queries are not limited to this part.
@@ -285,6 +300,9 @@ pub struct DiffArguments {
     /// The limits of both sources.
     #[command(flatten)]
     pub limits: LimitArguments,
+    /// The access to the fleet, if the source is nats://….
+    #[command(flatten)]
+    pub access: FleetAccessArguments,
     /// The format of the output.
     #[command(flatten)]
     pub output: FormatArguments,
@@ -301,9 +319,12 @@ pub enum FailOn {
 #[derive(Debug, Args)]
 #[command(after_help = help::of("inspect").below_options())]
 pub struct InspectArguments {
-    /// Snapshot file to verify and show
+    /// Snapshot file, or release of a fleet (nats://…), to verify and show
     #[arg(value_name = "FILE")]
     pub snapshot: PathBuf,
+    /// The access to the fleet, if the file is nats://….
+    #[command(flatten)]
+    pub access: FleetAccessArguments,
     /// The format of the output.
     #[command(flatten)]
     pub output: FormatArguments,
@@ -515,6 +536,14 @@ pub struct SignArguments {
     /// Private key: the .key file of keygen, or an Ed25519 key of OpenSSL in PEM
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub key: PathBuf,
+    /// What the signature states besides the snapshot.
+    #[command(flatten)]
+    pub statement: StatementArguments,
+}
+
+/// What a manifest states besides the snapshot.
+#[derive(Debug, Args)]
+pub struct StatementArguments {
     /// Time after which the release counts as stale, which is reported and stops nothing: a date, a date-time, or a
     /// duration such as 30d
     #[arg(long, value_name = "TIME", value_parser = parse_until)]
@@ -525,6 +554,162 @@ pub struct SignArguments {
     /// Text about the release, for people
     #[arg(long, value_name = "TEXT")]
     pub comment: Option<String>,
+}
+
+/// The commands of `switchboard fleet`.
+#[derive(Debug, Subcommand)]
+pub enum FleetCommand {
+    /// Make the buckets of a fleet on its broker, or report how existing ones differ
+    Init(FleetInitArguments),
+    /// Publish a registry or a snapshot as the release that the fleet serves
+    Publish(Box<PublishArguments>),
+    /// Show the release and every replica, and fail unless all replicas serve the release
+    Status(FleetStatusArguments),
+    /// Publish the content of an earlier release again, to all replicas at once
+    Rollback(RollbackArguments),
+}
+
+/// The arguments of `switchboard fleet init`.
+#[derive(Debug, Args)]
+#[command(after_help = help::of("fleet init").below_options())]
+pub struct FleetInitArguments {
+    /// Number of the broker's servers that keep a copy of each bucket
+    /// [default: 1]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=5), verbatim_doc_comment)]
+    pub replicas: Option<u8>,
+    /// The broker.
+    #[command(flatten)]
+    pub fleet: FleetArguments,
+}
+
+/// The arguments of `switchboard fleet publish`.
+#[derive(Debug, Args)]
+#[command(after_help = help::of("fleet publish").below_options())]
+pub struct PublishArguments {
+    /// Registry folder, snapshot file, or release of another fleet (nats://…) to publish
+    #[arg(value_name = "SOURCE", value_hint = ValueHint::AnyPath)]
+    pub source: PathBuf,
+    /// The keys that sign the release.
+    #[command(flatten)]
+    pub keys: KeysArguments,
+    /// What the manifest states besides the snapshot.
+    #[command(flatten)]
+    pub statement: StatementArguments,
+    /// Publish although a company disappears, or more than half of its accounts
+    #[arg(long)]
+    pub confirm: bool,
+    /// The place of the snapshots.
+    #[command(flatten)]
+    pub blobs: BlobsArguments,
+    /// Percentages of the replicas that take the release, one wave after the other, such as 1,10,100
+    #[arg(long, value_name = "PERCENT", value_delimiter = ',', value_parser = clap::value_parser!(u8).range(1..=100))]
+    pub waves: Vec<u8>,
+    /// Time between a wave that serves the release and the next wave
+    /// [default: 0s]
+    #[arg(long, value_name = "TIME", value_parser = parse_duration, requires = "waves", verbatim_doc_comment)]
+    pub hold: Option<Duration>,
+    /// Snapshot file of the same registry, compiled by another version of Switchboard, for the replicas of that version
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub with: Vec<PathBuf>,
+    /// Show what would be refused, and which decisions would change, without publishing
+    #[arg(long, conflicts_with = "follow")]
+    pub dry_run: bool,
+    /// Go on publishing what the source becomes, at most every 30 s
+    #[arg(long)]
+    pub follow: bool,
+    /// The limits of the source.
+    #[command(flatten)]
+    pub limits: LimitArguments,
+    /// The broker.
+    #[command(flatten)]
+    pub fleet: FleetArguments,
+}
+
+/// The arguments of `switchboard fleet status`.
+#[derive(Debug, Args)]
+#[command(after_help = help::of("fleet status").below_options())]
+pub struct FleetStatusArguments {
+    /// The broker.
+    #[command(flatten)]
+    pub fleet: FleetArguments,
+    /// The format of the output.
+    #[command(flatten)]
+    pub output: FormatArguments,
+}
+
+/// The arguments of `switchboard fleet rollback`.
+#[derive(Debug, Args)]
+#[command(after_help = help::of("fleet rollback").below_options())]
+pub struct RollbackArguments {
+    /// Generation of the earlier release
+    /// [default: the newest with other content]
+    #[arg(long, value_name = "GENERATION", verbatim_doc_comment)]
+    pub to: Option<u64>,
+    /// The keys that sign the release.
+    #[command(flatten)]
+    pub keys: KeysArguments,
+    /// What the manifest states besides the snapshot.
+    #[command(flatten)]
+    pub statement: StatementArguments,
+    /// The place of the snapshots.
+    #[command(flatten)]
+    pub blobs: BlobsArguments,
+    /// The broker.
+    #[command(flatten)]
+    pub fleet: FleetArguments,
+}
+
+/// The keys that sign a release.
+#[derive(Debug, Args)]
+pub struct KeysArguments {
+    /// Private key that signs the release: the .key file of keygen; several times for several signatures
+    #[arg(long = "key", value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub keys: Vec<PathBuf>,
+}
+
+/// The place of a fleet's snapshots, if they are not in the broker's object store.
+#[derive(Debug, Args)]
+pub struct BlobsArguments {
+    /// Folder of this fleet alone to which snapshots are written, and which a web server serves
+    /// [default: the broker's object store]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, requires = "url", verbatim_doc_comment)]
+    pub blobs: Option<PathBuf>,
+    /// URL under which the web server serves the folder, such as https://blobs.example/switchboard/
+    #[arg(long, value_name = "URL", value_hint = ValueHint::Url, requires = "blobs")]
+    pub url: Option<String>,
+}
+
+/// The broker of a fleet.
+#[derive(Debug, Args)]
+pub struct FleetArguments {
+    /// Broker of the fleet: nats://HOST:PORT or tls://HOST:PORT, several with commas between them
+    /// [default: the variable SWITCHBOARD_FLEET]
+    #[arg(long, value_name = "URL", value_hint = ValueHint::Url, verbatim_doc_comment)]
+    pub fleet: Option<String>,
+    /// The access to the broker.
+    #[command(flatten)]
+    pub access: FleetAccessArguments,
+}
+
+/// The access to the broker of a fleet. Each option has an environment variable, as those of `serve` have.
+#[derive(Debug, Args)]
+pub struct FleetAccessArguments {
+    /// Prefix of the names of the fleet's buckets
+    /// [default: switchboard]
+    #[arg(long, value_name = "PREFIX", verbatim_doc_comment)]
+    pub fleet_prefix: Option<String>,
+    /// Credentials for the broker: a .creds file
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub fleet_creds: Option<PathBuf>,
+    /// Certificate authorities in PEM that sign the broker's certificate; by default those of the system
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub fleet_ca: Option<PathBuf>,
+    /// Client certificate for the broker and for web servers, in PEM
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub fleet_cert: Option<PathBuf>,
+    /// Private key of the client certificate, in PEM
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub fleet_key: Option<PathBuf>,
 }
 
 /// The arguments of `switchboard completions`.

@@ -45,11 +45,12 @@ struct Checked {
 
 /// Checks a registry or a snapshot, and runs its tests. Writes no file.
 pub(super) fn run(arguments: &CheckArguments) -> Result<Exit, CommandError> {
-    let CheckArguments { source, fail_under, limits, output: FormatArguments { format } } = arguments;
+    let CheckArguments { source, fail_under, limits, access, output: FormatArguments { format } } = arguments;
     let seconds = now().to_seconds();
-    let checked = match source_from_path(source)? {
+    let opened = source_from_path(source, access)?;
+    let checked = match &*opened {
         SnapshotSource::Snapshot(path) | SnapshotSource::Fleet { file: path, .. } => {
-            check_snapshot(&path, seconds)?
+            check_snapshot(path, &opened.name(path), seconds)?
         }
         SnapshotSource::Registry(_) | SnapshotSource::Demo => check_registry(source, limits.limits())?,
     };
@@ -133,13 +134,13 @@ fn check_registry(folder: &Path, limits: ReadLimits) -> Result<Checked, CommandE
 }
 
 /// Verifies a snapshot file, finds the warnings about its registry, and runs the tests that it contains.
-fn check_snapshot(path: &Path, now: UnixSeconds) -> Result<Checked, CommandError> {
+fn check_snapshot(path: &Path, name: &str, now: UnixSeconds) -> Result<Checked, CommandError> {
     let snapshot = Snapshot::open(read_snapshot(path)?)
-        .map_err(|rejection| CommandError::io(format!("{}: {rejection}", path.display())))?;
+        .map_err(|rejection| CommandError::io(format!("{name}: {rejection}")))?;
     let mut findings = switchboard_snapshot::warnings(&snapshot);
     let mut coverage = TestCoverage::default();
     let mut failed = 0;
-    let place = Place::file(path.display().to_string());
+    let place = Place::file(name.to_owned());
     for test in snapshot.tests() {
         // Now, as for a registry, and at `MAX`, where no account rests, as when the snapshot is served.
         let failure = run_test(&snapshot, &test, now, &mut coverage)

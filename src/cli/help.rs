@@ -145,6 +145,18 @@ const FIELDS: &[Entry] = &[
     (QueryField::Fallback.as_str(), "all: try every rule; none: try only the rule country [default: all]"),
 ];
 
+const FLEET_ENVIRONMENT: &[Entry] = &[
+    ("SWITCHBOARD_FLEET", "Broker of the fleet, if the option --fleet is not given."),
+    (
+        "SWITCHBOARD_FLEET_…",
+        "The other options of the broker: SWITCHBOARD_FLEET_PREFIX, SWITCHBOARD_FLEET_CREDS, SWITCHBOARD_FLEET_CA, \
+         SWITCHBOARD_FLEET_CERT and SWITCHBOARD_FLEET_KEY.",
+    ),
+];
+const FLEET_IO: &str =
+    "The broker cannot be reached, does not answer, or refuses a call; or a file cannot be read or written.";
+const FLEET_NOTE: &str = "The broker is NATS with JetStream, 2.9.10 or newer. A URL may contain a user and a password: other users of the machine see arguments, so that the variable SWITCHBOARD_FLEET is the better place. docs/fleet.md describes the fleet.";
+
 const AUDIT_NOTE: &str = "Each record has the hash of the record before it. A log that was rewritten as a whole has a \
     valid chain: compare the hash of the newest record with a copy elsewhere, such as from /status.";
 const DEMO_NOTE: &str = "Without --registry, --snapshot and --url, the command queries the demo registry that is part of the program.";
@@ -157,7 +169,7 @@ const QUERY_FAILURE: &str = "The query has no account or is malformed, or the re
 const REGISTRY_FAILURE: &str = "The registry has errors, or a test fails.";
 
 /// The help of every command. The first entry is that of the program.
-static COMMANDS: [CommandHelp; 23] = [
+static COMMANDS: [CommandHelp; 28] = [
     CommandHelp {
         name: "",
         examples: &[
@@ -590,6 +602,120 @@ static COMMANDS: [CommandHelp; 23] = [
         files: &[SNAPSHOT_FILES, &[("FILE.release", "Manifest of the snapshot, with its signatures.")]],
     },
     CommandHelp {
+        name: "fleet",
+        examples: &[
+            ("Make the buckets of a fleet", "switchboard fleet init --fleet nats://127.0.0.1:4222"),
+            ("Publish a registry", "switchboard fleet publish registry --fleet nats://127.0.0.1:4222"),
+            ("Show what the fleet serves", "switchboard fleet status --fleet nats://127.0.0.1:4222"),
+        ],
+        fields: &[],
+        notes: &[FLEET_NOTE],
+        failure: Some(
+            "The guard refuses the change, a replica rejects the release, or a replica does not serve it.",
+        ),
+        signals: &[],
+        environment: FLEET_ENVIRONMENT,
+        files: &[],
+    },
+    CommandHelp {
+        name: "fleet init",
+        examples: &[
+            ("Make the buckets", "switchboard fleet init --fleet nats://127.0.0.1:4222"),
+            (
+                "Keep each bucket on three servers of a cluster",
+                "switchboard fleet init --replicas 3 \\\n    --fleet nats://a.example:4222,nats://b.example:4222",
+            ),
+        ],
+        fields: &[],
+        notes: &[
+            "The command makes the buckets that are missing. It never changes a bucket: it reports settings that differ.",
+            FLEET_NOTE,
+        ],
+        failure: Some("A bucket exists with other settings."),
+        signals: &[],
+        environment: FLEET_ENVIRONMENT,
+        files: &[],
+    },
+    CommandHelp {
+        name: "fleet publish",
+        examples: &[
+            ("Publish a registry", "switchboard fleet publish registry --key release.key"),
+            ("Show what would change", "switchboard fleet publish registry --dry-run"),
+            (
+                "Publish to 1 %, then 10 %, then all replicas",
+                "switchboard fleet publish registry --key release.key \\\n    --waves 1,10,100 --hold 5m",
+            ),
+            (
+                "Put the snapshots into the folder of a web server",
+                "switchboard fleet publish registry --key release.key \\\n    --blobs /srv/blobs --url https://blobs.example/",
+            ),
+            (
+                "Publish every change of a registry",
+                "switchboard fleet publish /srv/registry --key release.key --follow",
+            ),
+        ],
+        fields: &[],
+        notes: &[
+            "The command compiles a registry, uploads the snapshot, reads it back, and only then makes it the release of \
+             the fleet. Of two publishers at the same time, one wins. A publisher that is killed leaves the release \
+             before, or the whole new one.",
+            "A company that disappears, or that loses more than half of its accounts, needs --confirm. With --follow, such a \
+             company is held back, and its version in service stays; so is one whose files have errors. SIGHUP publishes \
+             what the guard refused.",
+            "A snapshot file with FILE.release keeps its signatures and its generation. Anything else gets a generation \
+             above that of the release.",
+            "With --waves, the next wave begins when 99 % of the replicas of a wave serve the release, and --hold has passed. \
+             At the first rejection, the command stops, and the percentage stays. Publish the same file again to go on.",
+            FLEET_NOTE,
+        ],
+        failure: Some(
+            "The registry has errors, a test fails, the guard refuses the change, another publisher was faster, or a \
+             replica rejected the release.",
+        ),
+        signals: &[("SIGHUP", "With --follow, publishes a change that the guard refused.")],
+        environment: FLEET_ENVIRONMENT,
+        files: &[
+            REGISTRY_FILES,
+            SNAPSHOT_FILES,
+            &[("FILE.release", "Manifest of the snapshot, with its signatures.")],
+        ],
+    },
+    CommandHelp {
+        name: "fleet status",
+        examples: &[
+            ("Show the release and every replica", "switchboard fleet status"),
+            (
+                "List the replicas that do not serve the release",
+                "switchboard fleet status --format json \\\n    | jq '.replicas[] | select(.state != \"serving\") | .id'",
+            ),
+        ],
+        fields: &[],
+        notes: &["The replicas are those that reported in the last 60 s.", FLEET_NOTE],
+        failure: Some("A replica does not serve the release, or there is no release or no replica."),
+        signals: &[],
+        environment: FLEET_ENVIRONMENT,
+        files: &[],
+    },
+    CommandHelp {
+        name: "fleet rollback",
+        examples: &[
+            ("Go back to the content before", "switchboard fleet rollback --key release.key"),
+            ("Go back to a generation", "switchboard fleet rollback --to 1764288000000 --key release.key"),
+        ],
+        fields: &[],
+        notes: &[
+            "The earlier content gets a new generation, because generations only grow, and goes to all replicas at once. A \
+             replica that still has the content downloads nothing. The fleet keeps 16 releases.",
+            "Without --to, the command takes the newest release whose content differs from the present one. A second \
+             rollback therefore returns to the content that the first one left.",
+            FLEET_NOTE,
+        ],
+        failure: Some("The fleet does not keep such a release, or another publisher was faster."),
+        signals: &[],
+        environment: FLEET_ENVIRONMENT,
+        files: &[],
+    },
+    CommandHelp {
         name: "completions",
         examples: &[
             ("Install for bash", "switchboard completions bash \\\n    > /etc/bash_completion.d/switchboard"),
@@ -673,6 +799,7 @@ impl CommandHelp {
             "select" | "explain" => (USAGE, QUERY_IO),
             _ if serves => (SERVE_USAGE, SERVE_IO),
             _ if asks => (USAGE, DAEMON_IO),
+            _ if self.name.starts_with("fleet") => (USAGE, FLEET_IO),
             _ => (USAGE, IO),
         };
         let codes = [

@@ -6,12 +6,14 @@
 
 pub mod arguments;
 mod audit;
+mod broker;
 mod check;
 mod client;
 mod coverage;
 mod daemon;
 mod diff;
 mod explain_text;
+mod fleet;
 mod generate;
 mod help;
 mod output;
@@ -84,6 +86,7 @@ pub fn main() -> ExitCode {
         Some(Command::Audit(AuditCommand::Verify(arguments))) => audit::verify(&arguments),
         Some(Command::Keygen(arguments)) => sign::keygen(&arguments),
         Some(Command::Sign(arguments)) => sign::sign(&arguments),
+        Some(Command::Fleet(command)) => fleet::run(&command),
         Some(Command::Completions(arguments)) => generate::completions(&arguments),
         Some(Command::Man(arguments)) => generate::man(&arguments),
         Some(Command::Schema(arguments)) => generate::schema(&arguments),

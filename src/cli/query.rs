@@ -4,7 +4,6 @@
 use hyper::Method;
 use serde_json::{Map, Value};
 use switchboard_model::{QueryField, SelectError};
-use switchboard_pipeline::SnapshotSource;
 use switchboard_pipeline::analysis::UnknownId;
 use switchboard_select::{
     BadQuery, NO_STANDINGS, Query, QueryFields, SelectContext, explanation, write_selection,
@@ -14,7 +13,7 @@ use switchboard_snapshot::Snapshot;
 use super::arguments::{FormatArguments, OutputFormat, QueryArguments};
 use super::client::{Client, RemoteProblem};
 use super::output::DIMMED;
-use super::source::{now, open_snapshot, source_from_path};
+use super::source::{CommandSource, now, open_snapshot, source_from_path};
 use super::{CommandError, Exit, explain_text, output, token};
 use crate::api::problem::{self, from_error, write_problem};
 
@@ -53,6 +52,7 @@ fn answer(arguments: &QueryArguments, question: Question) -> Result<Exit, Comman
         ca,
         credential,
         limits,
+        access,
         fields,
         output: FormatArguments { format },
     } = arguments;
@@ -73,8 +73,8 @@ fn answer(arguments: &QueryArguments, question: Question) -> Result<Exit, Comman
         return ask(&client, question, &fields, *format);
     }
     let source = match registry.as_deref().or(snapshot.as_deref()) {
-        Some(path) => source_from_path(path)?,
-        None => SnapshotSource::Demo,
+        Some(path) => source_from_path(path, access)?,
+        None => CommandSource::demo(),
     };
     let Some(snapshot) = open_snapshot(&source, limits.limits())? else { return Ok(Exit::Failed) };
     output::print_error(&format!(

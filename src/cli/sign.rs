@@ -13,7 +13,7 @@ use switchboard_release::{
 };
 use switchboard_snapshot::{RejectionStage, Snapshot, file, header};
 
-use super::arguments::{KeygenArguments, SignArguments};
+use super::arguments::{KeygenArguments, SignArguments, StatementArguments};
 use super::output::{self, SUCCESS, WARNING, count};
 use super::source::{now, reject_standard_input};
 use super::{CommandError, Exit};
@@ -56,7 +56,7 @@ pub(super) fn keygen(arguments: &KeygenArguments) -> Result<Exit, CommandError> 
 
 /// Signs a snapshot: writes its manifest with a signature, or adds a signature to the manifest that is there.
 pub(super) fn sign(arguments: &SignArguments) -> Result<Exit, CommandError> {
-    let SignArguments { snapshot: path, key, .. } = arguments;
+    let SignArguments { snapshot: path, key, statement } = arguments;
     reject_standard_input(path)?;
     let key = read_key(key)?;
     let snapshot = match open_tested(read_signed(path)?) {
@@ -71,10 +71,10 @@ pub(super) fn sign(arguments: &SignArguments) -> Result<Exit, CommandError> {
         }
     };
     let release = release_path(path);
-    let wanted = manifest_of(&snapshot, arguments)?;
+    let wanted = manifest_of(&snapshot, statement)?;
     let (mut envelope, manifest, what) = match read_envelope(&release)? {
         Some((envelope, manifest)) if manifest.names(&snapshot.digest()) => {
-            check_same(&envelope, &manifest, &wanted, arguments)
+            check_same(&envelope, &manifest, &wanted, statement)
                 .map_err(|fault| CommandError::usage(format!("{}: {fault}", release.display())))?;
             (envelope, manifest, "added a signature to")
         }
@@ -142,7 +142,7 @@ fn check_same(
     envelope: &Envelope,
     there: &Manifest,
     own: &Manifest,
-    arguments: &SignArguments,
+    arguments: &StatementArguments,
 ) -> Result<(), String> {
     let is_same = there.generation == own.generation && there.counts == own.counts;
     if !(is_same && own.variants.iter().all(|variant| there.variants.contains(variant))) {
@@ -176,8 +176,13 @@ fn check_same(
     Ok(())
 }
 
-fn manifest_of(snapshot: &Snapshot, arguments: &SignArguments) -> Result<Manifest, CommandError> {
-    let SignArguments { expires, publisher, comment, .. } = arguments;
+/// Returns the manifest of a snapshot without its variants.
+pub(super) fn manifest_without_variants(
+    generation: u64,
+    counts: Counts,
+    arguments: &StatementArguments,
+) -> Result<Manifest, CommandError> {
+    let StatementArguments { expires, publisher, comment } = arguments;
     let expires = expires.as_deref().map(|text| {
         let time = UnixSeconds::from_rfc3339(text).filter(|time| *time > now().to_seconds());
         let time = time.ok_or("the time has passed: name a time in the future");
@@ -186,18 +191,28 @@ fn manifest_of(snapshot: &Snapshot, arguments: &SignArguments) -> Result<Manifes
         });
         time.map_err(|fault| CommandError::usage(format!("--expires: {fault}")))
     });
-    let records = snapshot.counts();
     let created = Timestamp::from_millisecond(now().0).unwrap_or_default();
-    let mut manifest = Manifest::new(snapshot.generation(), created);
+    let mut manifest = Manifest::new(generation, created);
     manifest.expires = expires.transpose()?;
     manifest.publisher.clone_from(publisher);
     manifest.comment.clone_from(comment);
-    manifest.counts = Counts {
+    manifest.counts = counts;
+    Ok(manifest)
+}
+
+/// Returns the numbers of records that a manifest states.
+pub(super) fn counts_of(snapshot: &Snapshot) -> Counts {
+    let records = snapshot.counts();
+    Counts {
         companies: records.companies as u64,
         ous: records.ous as u64,
         pools: records.pools as u64,
         accounts: records.accounts as u64,
-    };
+    }
+}
+
+fn manifest_of(snapshot: &Snapshot, arguments: &StatementArguments) -> Result<Manifest, CommandError> {
+    let mut manifest = manifest_without_variants(snapshot.generation(), counts_of(snapshot), arguments)?;
     manifest.variants.push(Variant {
         schema: format!("{:016x}", header::schema_digest()),
         size: snapshot.bytes().len() as u64,
@@ -208,7 +223,7 @@ fn manifest_of(snapshot: &Snapshot, arguments: &SignArguments) -> Result<Manifes
 }
 
 /// Reads the envelope beside a snapshot, if there is one.
-fn read_envelope(path: &Path) -> Result<Option<(Envelope, Manifest)>, CommandError> {
+pub(super) fn read_envelope(path: &Path) -> Result<Option<(Envelope, Manifest)>, CommandError> {
     let bytes = match read_bounded(path, MAX_ENVELOPE_BYTES) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
@@ -230,7 +245,7 @@ fn read_envelope(path: &Path) -> Result<Option<(Envelope, Manifest)>, CommandErr
 }
 
 /// Reads a private key. No message repeats its content.
-fn read_key(path: &Path) -> Result<SigningKey, CommandError> {
+pub(super) fn read_key(path: &Path) -> Result<SigningKey, CommandError> {
     let failed = |what: &dyn std::fmt::Display| CommandError::io(format!("{}: {what}", path.display()));
     let content = read_bounded(path, MAX_KEY_BYTES).map_err(|error| {
         failed(&format!("{error}; name the .key file of `switchboard keygen` with --key"))

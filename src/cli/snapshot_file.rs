@@ -14,6 +14,7 @@ use switchboard_snapshot::header::{self, VERSION};
 use switchboard_snapshot::{Header, RejectionStage, Snapshot, file};
 
 use super::arguments::{CompileArguments, FormatArguments, InspectArguments, OutputFormat};
+use super::broker::{FetchedRelease, fetch_release, is_fleet};
 use super::output::{self, ProgressLine, STANDARD_OUTPUT, SUCCESS, WARNING, count};
 use super::source::{
     findings_text, now, read_registry, read_snapshot, reject_standard_input, source_from_path,
@@ -27,11 +28,12 @@ const MAX_GENERATION: u64 = i64::MAX as u64;
 /// Writes the snapshot of a registry, or a snapshot with a new generation. If the source has errors or fails a
 /// test, the old file stays.
 pub(super) fn compile(arguments: &CompileArguments) -> Result<Exit, CommandError> {
-    let CompileArguments { source, output, generation, limits } = arguments;
+    let CompileArguments { source, output, generation, limits, access } = arguments;
     let output = Output::from_path(output)?;
-    match source_from_path(source)? {
+    let opened = source_from_path(source, access)?;
+    match &*opened {
         SnapshotSource::Snapshot(path) | SnapshotSource::Fleet { file: path, .. } => {
-            renumber(&path, &output, *generation)
+            renumber(path, &output, *generation)
         }
         SnapshotSource::Registry(_) | SnapshotSource::Demo => {
             compile_registry(source, limits.limits(), &output, *generation)
@@ -189,8 +191,11 @@ impl fmt::Display for Output<'_> {
 
 /// Verifies a snapshot and prints its header and its record counts.
 pub(super) fn inspect(arguments: &InspectArguments) -> Result<Exit, CommandError> {
-    let InspectArguments { snapshot: path, output: FormatArguments { format } } = arguments;
+    let InspectArguments { snapshot: path, access, output: FormatArguments { format } } = arguments;
     reject_standard_input(path)?;
+    let fetched = is_fleet(path).then(|| fetch_release(path, access, false)).transpose()?;
+    let file = fetched.as_ref().map(FetchedRelease::file);
+    let path = file.as_deref().unwrap_or(path);
     if path.is_dir() {
         let path = path.display();
         return Err(CommandError::io(format!(

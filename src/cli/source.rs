@@ -2,6 +2,7 @@
 //! registry as text and as JSON; and the clock.
 
 use std::io;
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -16,6 +17,8 @@ use switchboard_registry::{
 use switchboard_snapshot::{Bytes, Snapshot, file};
 
 use super::CommandError;
+use super::arguments::FleetAccessArguments;
+use super::broker::{FetchedRelease, fetch_release, is_fleet};
 use super::output::{self, ERROR, HEADING, HELP, ProgressLine, WARNING, count, terminal_width};
 use crate::config::url_fault;
 
@@ -27,9 +30,57 @@ const MIN_WIDTH: usize = 40;
 /// Width for the renderer. No line is wider, because lines are cut before they are rendered.
 const UNLIMITED_WIDTH: usize = 10_000;
 
-/// Returns the source at a path: a registry if the path is a folder, otherwise a snapshot. A URL is wrong usage.
-/// The message does not repeat the URL, which may contain a password.
-pub(super) fn source_from_path(path: &Path) -> Result<SnapshotSource, CommandError> {
+/// A source of a command.
+pub(super) struct CommandSource {
+    source: SnapshotSource,
+    /// The release of a fleet, of which `source` is the file.
+    release: Option<FetchedRelease>,
+}
+
+impl CommandSource {
+    /// Returns the demo registry.
+    pub(super) fn demo() -> CommandSource {
+        CommandSource { source: SnapshotSource::Demo, release: None }
+    }
+
+    /// Describes the source for people.
+    pub(super) fn describe(&self) -> String {
+        match &self.release {
+            Some(release) => release.describe().to_owned(),
+            None => self.source.describe(),
+        }
+    }
+
+    /// Returns the name of the source in findings: the path, or the fleet.
+    pub(super) fn name(&self, path: &Path) -> String {
+        self.release.as_ref().map_or_else(|| path.display().to_string(), |it| it.describe().to_owned())
+    }
+}
+
+impl Deref for CommandSource {
+    type Target = SnapshotSource;
+
+    fn deref(&self) -> &SnapshotSource {
+        &self.source
+    }
+}
+
+/// Returns the source at a path: a registry if the path is a folder, otherwise a snapshot. Fetches the release of a
+/// fleet. Another URL is wrong usage. No message repeats the URL, which may contain a password.
+pub(super) fn source_from_path(
+    path: &Path,
+    access: &FleetAccessArguments,
+) -> Result<CommandSource, CommandError> {
+    if is_fleet(path) {
+        let release = fetch_release(path, access, false)?;
+        let source = SnapshotSource::Snapshot(release.file());
+        return Ok(CommandSource { source, release: Some(release) });
+    }
+    Ok(CommandSource { source: local_source(path)?, release: None })
+}
+
+/// Returns the source at a path, which must not be a URL.
+pub(super) fn local_source(path: &Path) -> Result<SnapshotSource, CommandError> {
     if let Some(fault) = url_fault(path) {
         return Err(CommandError::usage(fault));
     }

@@ -250,7 +250,12 @@ fn check_accepts_a_snapshot_and_runs_its_tests() {
 
 #[test]
 fn url_as_a_source_is_wrong_usage_and_is_not_repeated() {
-    for url in ["postgres://reader:secret@db/registry", "nats://secret@broker", "https://secret/registry"] {
+    // The release of a fleet is a source, but this broker does not run.
+    for (url, code) in [
+        ("postgres://reader:secret@db/registry", 2),
+        ("nats://user:secret@127.0.0.1:9", 3),
+        ("https://secret/registry", 2),
+    ] {
         for arguments in [
             &["check", url][..],
             &["compile", url, "-o", "/nowhere"],
@@ -260,7 +265,7 @@ fn url_as_a_source_is_wrong_usage_and_is_not_repeated() {
             &["explain", "--snapshot", url, "channel=sms", "ou=emea", "country=GB"],
         ] {
             let output = switchboard(arguments);
-            assert_eq!(output.status.code(), Some(2), "{arguments:?}: {}", stderr(&output));
+            assert_eq!(output.status.code(), Some(code), "{arguments:?}: {}", stderr(&output));
             assert!(!stderr(&output).contains("secret"), "{}", stderr(&output));
         }
     }

@@ -3,6 +3,7 @@
 
 mod api;
 mod configuration;
+mod fleet;
 mod metrics;
 mod page;
 mod registry;

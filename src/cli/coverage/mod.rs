@@ -22,19 +22,22 @@ const COLUMNS: [&str; 8] = ["company", "ou", "channel", "country", "rule", "clim
 /// Prints every decision of a snapshot, or writes the decisions to a file.
 pub(super) fn run(arguments: &CoverageArguments) -> Result<Exit, CommandError> {
     let CoverageArguments {
-        source,
+        source: path_of_source,
         scope: ScopeArguments { companies, channels, ous },
         role,
         limits,
+        access,
         fold,
         format,
         output,
     } = arguments;
-    let opened = open_snapshot(&source_from_path(source)?, limits.limits())?;
+    let source = &source_from_path(path_of_source, access)?;
+    let opened = open_snapshot(source, limits.limits())?;
     let Some(snapshot) = opened else { return Ok(Exit::Failed) };
     let scope =
         Scope { companies, channels, ous, roles: role.map(Into::into).unwrap_or_default() }.find(&snapshot);
-    let scope = scope.map_err(|unknown| CommandError::usage(format!("{}: {unknown}", source.display())))?;
+    let scope = scope
+        .map_err(|unknown| CommandError::usage(format!("{}: {unknown}", source.name(path_of_source))))?;
     let mut decisions = DecisionTable::new(&snapshot, now().to_seconds());
     let path = output.as_deref().filter(|path| *path != Path::new(STANDARD_OUTPUT));
     match (format, path) {

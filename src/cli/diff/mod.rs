@@ -17,7 +17,7 @@ use switchboard_pipeline::analysis::replay::{AnswerChange, Replay};
 use switchboard_pipeline::analysis::{Decision, DecisionTable, Scope};
 use switchboard_snapshot::Snapshot;
 
-use super::arguments::{DiffArguments, FormatArguments, OutputFormat, ScopeArguments};
+use super::arguments::{DiffArguments, FormatArguments, OutputFormat, RoleChoice, ScopeArguments};
 use super::output::{ERROR, count};
 use super::source::{FailedTests, now, open_with_failed_tests, source_from_path};
 use super::{CommandError, Exit, output};
@@ -35,10 +35,11 @@ pub(super) fn run(arguments: &DiffArguments) -> Result<Exit, CommandError> {
         queries,
         fail_on,
         limits,
+        access,
         output: FormatArguments { format },
     } = arguments;
     // Both are opened before the command fails, so that the findings of both are printed.
-    let sources = [source_from_path(old)?, source_from_path(new)?];
+    let sources = [source_from_path(old, access)?, source_from_path(new, access)?];
     let [old_opened, new_opened] =
         sources.each_ref().map(|source| open_with_failed_tests(source, limits.limits()));
     let (Some((old_snapshot, old_failed)), Some((new_snapshot, new_failed))) = (old_opened?, new_opened?)
@@ -71,7 +72,10 @@ pub(super) fn run(arguments: &DiffArguments) -> Result<Exit, CommandError> {
             output::print(&text)?;
         }
         OutputFormat::Json => {
-            let sources = [(old.as_path(), old_failed.as_ref()), (new.as_path(), new_failed.as_ref())];
+            let [old_source, new_source] = &sources;
+            let names = [old_source.name(old), new_source.name(new)];
+            let [old_name, new_name] = names.each_ref().map(Path::new);
+            let sources = [(old_name, old_failed.as_ref()), (new_name, new_failed.as_ref())];
             output::stream(|out| write_json(out, sources, &mut comparison, &changes, replay.as_ref()))?;
         }
     }
@@ -89,6 +93,14 @@ pub(super) fn run(arguments: &DiffArguments) -> Result<Exit, CommandError> {
         + replay.as_ref().map_or(0, |replay| replay.count(Change::BecomesError));
     let is_failed = old_failed.is_some() || new_failed.is_some() || !malformed.is_empty();
     Ok(if is_failed || (fail_on.is_some() && errors > 0) { Exit::Failed } else { Exit::Success })
+}
+
+/// Renders the changes between two snapshots as `switchboard diff` does.
+pub(super) fn changes_text(old: &Snapshot, new: &Snapshot) -> String {
+    let mut comparison = Comparison::new(old, new, now().to_seconds());
+    let scope = Scope { companies: &[], channels: &[], ous: &[], roles: RoleChoice::All.into() };
+    let changes = find_changes(&mut comparison, scope);
+    text::company_line(old, new) + &text::render(&mut comparison, &changes, None)
 }
 
 /// Renders the failed tests of one side, with the reason of each.
