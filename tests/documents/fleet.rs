@@ -137,10 +137,6 @@ fn leaf_node_of_the_page_reaches_the_broker() {
 #[test]
 #[cfg_attr(not(has_nats_server), ignore = "needs nats-server: apt-get install nats-server")]
 fn first_commands_of_the_page_make_three_replicas_that_serve() {
-    let help = Command::new(env!("CARGO_BIN_EXE_switchboard")).args(["serve", "--help"]).output().unwrap();
-    if !stdout(&help).contains("--replica-id") {
-        return;
-    }
     let commands = blocks("sh");
     let [first, second, ..] = &commands[..] else { panic!("two blocks: {commands:?}") };
     // Commands begin in the first column. A variable is none.
