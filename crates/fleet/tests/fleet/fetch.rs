@@ -335,7 +335,7 @@ async fn nginx_gives_the_rest_of_a_file() {
     // The port is free at the moment.
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let config = format!(
-        "daemon off; pid {0}/pid; error_log stderr notice; events {{}}\n\
+        "daemon off; master_process off; pid {0}/pid; error_log stderr notice; events {{}}\n\
          http {{ access_log off; client_body_temp_path {0}/a; proxy_temp_path {0}/b; fastcgi_temp_path {0}/c; \
          uwsgi_temp_path {0}/d; scgi_temp_path {0}/e;\n\
          server {{ listen 127.0.0.1:{port}; root {0}; }} }}\n",
@@ -349,7 +349,7 @@ async fn nginx_gives_the_rest_of_a_file() {
         .spawn()
         .unwrap();
     let mut log = BufReader::new(nginx.stderr.take().unwrap()).lines().map_while(Result::ok);
-    assert!(log.any(|line| line.contains("start worker process ")), "nginx did not start");
+    assert!(log.any(|line| line.contains("getrlimit(RLIMIT_NOFILE)")), "nginx did not start");
     let url = format!("http://127.0.0.1:{port}/snapshot.zst");
     let absent = format!("http://127.0.0.1:{port}/absent");
     let variant = variant(&bytes);
