@@ -419,13 +419,14 @@ pub(super) fn fleet_observer(telemetry: Arc<Telemetry>) -> impl Fn(&FleetEvent<'
     }
 }
 
-/// Returns the remedy if the system forbids connections to other machines, as the systemd unit does.
+/// Returns the remedy if the system may forbid connections to other machines, as the systemd unit does.
 fn network_help(error: &str) -> &'static str {
-    // ENETUNREACH, EAFNOSUPPORT: the texts of the system have the numbers.
-    if ["(os error 101)", "(os error 97)"].iter().any(|code| error.contains(code)) {
-        ": the system allows no network; in a systemd unit, a drop-in sets PrivateNetwork=no and \
-         RestrictAddressFamilies=, and in Kubernetes a network policy allows egress to the broker; see \
-         docs/deploying.md"
+    // ENETUNREACH, EAFNOSUPPORT. The client of the broker often leaves out the error of the system.
+    let is_forbidden = ["(os error 101)", "(os error 97)"].iter().any(|code| error.contains(code));
+    if is_forbidden || error.ends_with("IO error") {
+        ": check that the broker runs; where the system forbids the network, a systemd unit needs a drop-in with \
+         PrivateNetwork=no and RestrictAddressFamilies=AF_INET AF_INET6, and Kubernetes a rule for egress to the \
+         broker: see docs/deploying.md"
     } else {
         ""
     }
@@ -571,5 +572,7 @@ mod tests {
                 "{error}"
             );
         }
+        // The text of the client without that of the system.
+        assert!(network_help("nats: IO error").contains("PrivateNetwork=no"));
     }
 }
