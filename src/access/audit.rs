@@ -19,7 +19,7 @@ use switchboard_snapshot::Snapshot;
 pub use super::audit_chain::{AuditSettings, ChainEnd, ChainFault, FILE, VerifiedChain, VerifyError, verify};
 use super::audit_chain::{Chain, sha256};
 use super::principals::Permission;
-use crate::runtime::standings::{ChangeLog, ChangeLogError, LoggedChange, Standing};
+use crate::runtime::standings::{AccountKey, ChangeLog, ChangeLogError, LoggedChange, Standing};
 
 /// Interval at which a failed write is repeated.
 const RETRY_INTERVAL: Duration = Duration::from_secs(5);
@@ -48,6 +48,8 @@ switchboard_model::text_enum! {
         StandingCleared => "standing_cleared",
         /// A change of a standing was not made, because the journal or this log could not be written.
         StandingFailed => "standing_failed",
+        /// A standing lost against a more restrictive one of another replica.
+        Overruled => "overruled",
         /// New content of the principals file is in force.
         PrincipalsReplaced => "principals_replaced",
         /// New content of the file of trusted keys is in force.
@@ -357,6 +359,18 @@ impl ChangeLog for AuditLog {
         for change in changes {
             self.push(AuditRecord::of_change(change).into_failed(error));
         }
+    }
+
+    fn overruled(&self, key: &AccountKey, lost: Option<&Standing>, won: Option<&Standing>) {
+        let value = |standing: Option<&Standing>| Some(standing.map_or(Value::Null, |it| it.fields().into()));
+        self.push(AuditRecord {
+            principal: lost.and_then(|lost| lost.by.clone()),
+            company: Some(key.company.clone()),
+            account: Some(key.account.clone()),
+            before: value(lost),
+            after: value(won),
+            ..AuditRecord::new(AuditEvent::Overruled)
+        });
     }
 }
 

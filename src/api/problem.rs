@@ -21,6 +21,15 @@ pub const NO_SNAPSHOT: ProblemKind = ProblemKind {
     detail: "Wait for a snapshot, or query another replica. /status on the admin listener has the reason.",
 };
 
+/// The change needs the broker of the fleet, which did not acknowledge it.
+pub const NO_BROKER: ProblemKind = ProblemKind {
+    code: "no_broker",
+    status: 503,
+    title: "No broker",
+    detail: "The change takes away a restriction, so it needs the broker of the fleet. Nothing was changed. \
+             Send the request again when the broker is back.",
+};
+
 /// No account has the id or the address that the request names.
 pub const UNKNOWN_ACCOUNT: ProblemKind = ProblemKind {
     code: "unknown_account",
@@ -58,6 +67,7 @@ pub fn all() -> impl Iterator<Item = &'static ProblemKind> {
         &UNSUPPORTED_MEDIA_TYPE,
         &HEADER_TOO_LARGE,
         &NO_SNAPSHOT,
+        &NO_BROKER,
         &OVERLOADED,
         &INTERNAL,
     ];

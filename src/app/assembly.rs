@@ -33,8 +33,8 @@ use crate::access::{Access, AccessEvent, PrincipalsError, file::MAX_FILE_BYTES};
 use crate::api::access_log::AccessLog;
 use crate::api::{admin, data};
 use crate::config::{ExposedError, LogFormat, OverlapError, Settings, check_overlap};
-use crate::runtime::fleet::{FleetObserver, ReplicaContext, ReplicaSettings, default_replica_id, outcomes};
-use crate::runtime::standings::ChangeLog;
+use crate::runtime::fleet::{FleetObserver, ReplicaContext, ReplicaSettings, default_replica_id, exchanges, outcomes};
+use crate::runtime::standings::{ChangeLog, StartExchange};
 use crate::runtime::state::{Restore, StateEvent};
 use crate::runtime::{
     FileWatch, Fleet, KeysError, KeysEvent, KeysInForce, LastReload, ReloadEvent, ReloadSignal, Reloader,
@@ -359,7 +359,9 @@ impl App {
         let open = |path| open_state(path, &telemetry, audit.clone(), &store, Arc::clone(&fleet_slot));
         let state = settings.state.clone().map(open).transpose()?;
         // Before the first snapshot, so that no snapshot is in service without its standings.
-        let standings = open_standings(&store, &settings, audit.clone())?;
+        let (start_exchange, exchanges) = exchanges();
+        let start_exchange = settings.fleet_bus("").map(|_| start_exchange);
+        let standings = open_standings(&store, &settings, audit.clone(), start_exchange)?;
         let (signal, receiver) = reload_signal();
         let reload = ReloadTrigger::new(signal.clone());
         let (to_fleet, from_reloads) = outcomes();
@@ -407,7 +409,7 @@ impl App {
             let on_long_work = lower_priority;
             let outcomes = from_reloads;
             let context =
-                ReplicaContext { store, state, trusted_keys, reload, outcomes, observer, on_long_work };
+                ReplicaContext { store, state, trusted_keys, reload, outcomes, exchanges, observer, on_long_work };
             if let Some(fleet) = start_fleet(&settings, &telemetry, context)? {
                 // The lock may have come before the slot had the replica.
                 fleet_slot.get_or_init(|| fleet).wake();
@@ -872,6 +874,7 @@ fn open_standings(
     store: &Store,
     settings: &Settings,
     audit: Option<AuditLog>,
+    exchange: Option<StartExchange>,
 ) -> Result<Standings, StartError> {
     let observer = Arc::new(observe::observe_standings);
     let path = settings.journal();
@@ -883,6 +886,7 @@ fn open_standings(
         is_required,
         observer,
         audit.map(|audit| Arc::new(audit) as Arc<dyn ChangeLog>),
+        exchange,
     );
     let (standings, writer, expirer) = opened.map_err(|error| match path {
         Some(path) => StartError::Standings { path, error },

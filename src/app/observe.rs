@@ -19,7 +19,7 @@ use crate::access::{AccessEvent, first_of};
 use crate::api::access_log::{JsonLines, TARGET as ACCESS_TARGET};
 use crate::config::{LogFormat, Settings, check_log_variable};
 use crate::runtime::fleet::FleetEvent;
-use crate::runtime::standings::StandingsEvent;
+use crate::runtime::standings::{AccountKey, Standing, StandingsEvent};
 use crate::runtime::state::StateEvent;
 use crate::runtime::{HeldBackCompany, KeysEvent, ReloadEvent, Store, first_errors, one_line};
 use crate::telemetry::{AccessFile, LogQueue, PublishedSnapshot, Telemetry};
@@ -516,6 +516,18 @@ pub(super) fn observe_standings(event: &StandingsEvent<'_>) {
                      missing standings again"
                 );
             }
+        }
+        StandingsEvent::Overruled { key, lost, won } => {
+            let AccountKey { company, account } = key;
+            let standing = |it: &Option<&Standing>| it.map_or("cleared", |it| it.condition.as_str());
+            let (lost, won) = (standing(lost), standing(won));
+            tracing::warn!(
+                %company,
+                %account,
+                lost,
+                won,
+                "a standing was overruled by a more restrictive one of another replica"
+            );
         }
         StandingsEvent::Following => {
             tracing::info!(

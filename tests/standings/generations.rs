@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
-use switchboard::runtime::standings::{AccountKey, Author, Standing, StandingsEvent};
+use switchboard::runtime::standings::{AccountKey, Author, Reach, Standing, StandingsEvent};
 use switchboard::runtime::{Reader, Standings, Store};
 use switchboard_model::Condition;
 use switchboard_registry::Files;
@@ -124,7 +124,7 @@ fn change_is_on_disk_and_visible_before_its_reply() {
     let store = Store::default();
     store.swap(compiled(&files, 1));
     let (standings, writer, _) =
-        Standings::open(store.clone(), Some(journal.clone()), true, Arc::new(|_| {}), None).unwrap();
+        Standings::open(store.clone(), Some(journal.clone()), true, Arc::new(|_| {}), None, None).unwrap();
     let writing = std::thread::spawn(move || writer.run());
     let (to, replies) = channel();
     for (standing, wanted) in [(Some(suspended()), Condition::Suspended), (None, Condition::Active)] {
@@ -138,7 +138,10 @@ fn change_is_on_disk_and_visible_before_its_reply() {
             let (_, condition) = seen(&mut store.reader(), "wa-emea-de-1");
             to.send((result, longer, stored, condition == wanted)).unwrap();
         });
-        assert_eq!(replies.recv_timeout(Duration::from_secs(20)).unwrap(), (Ok(()), true, true, true));
+        assert_eq!(
+            replies.recv_timeout(Duration::from_secs(20)).unwrap(),
+            (Ok(Reach::Daemon), true, true, true)
+        );
     }
     drop(standings);
     writing.join().unwrap();
@@ -157,7 +160,7 @@ fn standing_is_removed_at_its_end_while_the_writer_waits() {
         }
     };
     let (standings, writer, expirer) =
-        Standings::open(store.clone(), None, false, Arc::new(observer), None).unwrap();
+        Standings::open(store.clone(), None, false, Arc::new(observer), None, None).unwrap();
     let threads = [std::thread::spawn(move || writer.run()), std::thread::spawn(move || expirer.run())];
     let until = from_now(300);
     let body = format!(r#"{{"standing":"suspended","reason":"for a moment","until":"{until}"}}"#);

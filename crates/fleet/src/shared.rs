@@ -245,6 +245,16 @@ impl SharedStandings {
         self.accounts.iter().filter_map(move |(key, state)| Some((key, restricting(&state.account, now)?)))
     }
 
+    /// Returns the number of accounts that are known.
+    pub fn len(&self) -> usize {
+        self.accounts.len()
+    }
+
+    /// Returns whether no account is known.
+    pub fn is_empty(&self) -> bool {
+        self.accounts.is_empty()
+    }
+
     /// Returns the records of all accounts, for a journal that is rewritten.
     pub fn records(&self) -> impl Iterator<Item = Record> {
         self.accounts.iter().map(|(key, state)| record(key, &state.account))

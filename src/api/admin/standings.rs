@@ -16,9 +16,9 @@ use switchboard_server::{Peer, Problem, Response, respond};
 use crate::access::{Caller, CompanyScope, Need, Permission, Principal};
 use crate::api::JSON;
 use crate::api::data::query_string::{decode, decode_path};
-use crate::api::problem::{GENERATION, NO_SNAPSHOT, UNKNOWN_ACCOUNT, from_error};
+use crate::api::problem::{GENERATION, NO_BROKER, NO_SNAPSHOT, UNKNOWN_ACCOUNT, from_error};
 use crate::api::routes::{self, ListenerKind, READ, STANDINGS, check_media_type};
-use crate::runtime::standings::{AccountKey, Author, MAX_REASON_BYTES, Standing, StandingError};
+use crate::runtime::standings::{AccountKey, Author, MAX_REASON_BYTES, Reach, Standing, StandingError};
 use crate::runtime::{Standings, Store};
 
 /// Methods of the standing of one account, as in the header `Allow`.
@@ -91,9 +91,14 @@ pub(super) async fn answer(
             check_query()?;
             let standing = Standing::from_json(&body).map_err(|error| bad_request(error.to_string()))?;
             let standing = Standing { by: author.principal.clone(), ..standing };
-            let stored = Value::from(standing.fields());
-            change(standings, key, Some(standing), author).await?;
-            Ok(respond(200, JSON, stored.to_string().into()))
+            let mut stored = standing.fields();
+            let (status, reach) = match change(standings, key, Some(standing), author).await? {
+                Reach::Daemon => (200, None),
+                Reach::Fleet => (200, Some("fleet")),
+                Reach::Replica => (202, Some("replica")),
+            };
+            stored.extend(reach.map(|reach| ("reach".to_owned(), reach.into())));
+            Ok(respond(status, JSON, Value::from(stored).to_string().into()))
         }
         Method::DELETE => {
             check_query()?;
@@ -174,7 +179,7 @@ async fn change(
     key: AccountKey,
     standing: Option<Standing>,
     author: Author,
-) -> Result<(), Problem> {
+) -> Result<Reach, Problem> {
     let (reply, done) = oneshot::channel();
     standings.change(key, standing, author, move |result| {
         // The client may have disconnected. The change stays in force.
@@ -203,6 +208,10 @@ fn refusal(refused: StandingError) -> Problem {
             "Another process writes the journal of standings. \
             Send the request to that process, or retry when this one has taken over.",
         ),
+        StandingError::NoBroker(reason) => Problem::new(&NO_BROKER).with_detail(format!(
+            "The change takes away a restriction, so it needs the broker of the fleet: {reason}. \
+            Nothing was changed. Send the request again when the broker is back."
+        )),
         StandingError::ChangeLog(error) => {
             let detail = format!(
                 "The audit log cannot be written, so nothing was changed: {error}. \

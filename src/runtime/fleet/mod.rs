@@ -34,6 +34,7 @@ use tokio::sync::{Notify, mpsc, watch};
 use self::replica::Replica;
 use super::read_bounded;
 use super::reload_event::{ReloadEvent, ReloadSignal};
+use super::standings::{Exchange, StartExchange};
 use super::state::StateDir;
 use super::store::Store;
 use super::trusted_keys::KeysInForce;
@@ -142,6 +143,8 @@ pub struct ReplicaContext {
     pub reload: ReloadSignal,
     /// The events of the reload thread.
     pub outcomes: OutcomeReceiver,
+    /// The exchange of standings, when this process writes them.
+    pub exchanges: ExchangeReceiver,
     /// Receives the events of the replica.
     pub observer: FleetObserver,
     /// Called on each thread that does long work, to lower its priority.
@@ -154,6 +157,16 @@ pub struct Outcomes(mpsc::UnboundedSender<Outcome>);
 
 /// The receiving end of [`Outcomes`].
 pub struct OutcomeReceiver(mpsc::UnboundedReceiver<Outcome>);
+
+/// Receives the exchange of standings from their writer.
+pub struct ExchangeReceiver(mpsc::UnboundedReceiver<Exchange>);
+
+/// Returns what starts the exchange of standings, and the end for the replica.
+pub fn exchanges() -> (StartExchange, ExchangeReceiver) {
+    let (sender, receiver) = mpsc::unbounded_channel();
+    // The replica has ended if nobody receives.
+    (Box::new(move |exchange| drop(sender.send(exchange))), ExchangeReceiver(receiver))
+}
 
 /// What the reload thread did.
 #[derive(Debug)]

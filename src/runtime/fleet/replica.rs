@@ -14,6 +14,7 @@ use switchboard_fleet::fetch::Fetcher;
 use switchboard_fleet::release::{
     CURRENT_KEY, Candidate, Current, Judgement, ROLLOUT_KEY, Reason, Rollout, judge, wave_position,
 };
+use switchboard_fleet::shared::{SharedEvent, exchange};
 use switchboard_fleet::status::{ReplicaStatus, ReportHealth, State, report, rfc3339};
 use switchboard_fleet::watch::{Watch, WatchEvent};
 use switchboard_release::{MAX_ENVELOPE_BYTES, Manifest, Variant, release_path};
@@ -25,6 +26,7 @@ use tokio::time::sleep;
 use super::kept::{Failure, Kept, Ready, Work, blocking_work, disk_failure};
 use super::{FleetEvent, FleetObserver, InService, Outcome, RELEASE, ReplicaContext, Shared, now};
 use crate::runtime::read_bounded;
+use crate::runtime::standings::Exchange;
 use crate::runtime::reload_event::ReloadSignal;
 use crate::runtime::state::{CURRENT, PREVIOUS, StateDir};
 use crate::runtime::store::Store;
@@ -75,6 +77,7 @@ pub(super) struct Replica {
     trusted_keys: Option<KeysInForce>,
     reload: ReloadSignal,
     outcomes: mpsc::UnboundedReceiver<Outcome>,
+    exchanges: mpsc::UnboundedReceiver<Exchange>,
     observer: FleetObserver,
     folder: PathBuf,
     status: watch::Sender<ReplicaStatus>,
@@ -114,7 +117,7 @@ impl Replica {
         folder: PathBuf,
         status: ReplicaStatus,
     ) -> Replica {
-        let ReplicaContext { store, state, trusted_keys, reload, outcomes, observer, .. } = context;
+        let ReplicaContext { store, state, trusted_keys, reload, outcomes, exchanges, observer, .. } = context;
         let envelope = read_bounded(&release_path(&folder.join(RELEASE)), MAX_ENVELOPE_BYTES).ok();
         Replica {
             shared,
@@ -123,6 +126,7 @@ impl Replica {
             trusted_keys,
             reload,
             outcomes: outcomes.0,
+            exchanges: exchanges.0,
             observer,
             placed: envelope.map(|envelope| identity_of(&envelope)),
             folder,
@@ -183,6 +187,7 @@ impl Replica {
                     Some(outcome) => self.outcome(outcome),
                     None => return,
                 },
+                Some(exchange) = self.exchanges.recv() => self.exchange(exchange, &bus),
                 done = finish(&mut self.task) => self.done(done),
                 Ok(()) = link.changed() => self.link_changed(&bus),
                 Ok(()) = reported.changed() => {
@@ -225,6 +230,27 @@ impl Replica {
         }
         let report = report(bus.clone(), self.status.subscribe(), health.clone());
         self.reporter = Some(tokio::spawn(report));
+    }
+
+    /// Exchanges standings with the broker, until the writer of the standings ends it.
+    fn exchange(&self, Exchange { position, writes, mut report }: Exchange, bus: &Bus) {
+        let (shared, status) = (Arc::clone(&self.shared), self.status.clone());
+        let report = move |event: SharedEvent| {
+            if let SharedEvent::Watched(event) = &event {
+                let revision = match event {
+                    WatchEvent::Entry(entry) => Some(entry.revision),
+                    WatchEvent::Current(position) => Some(position.revision),
+                    WatchEvent::MemoryLost(_) => Some(0),
+                    WatchEvent::Reached(_) | WatchEvent::Lost(_) => None,
+                };
+                if let Some(revision) = revision {
+                    shared.view.lock().heard = Instant::now();
+                    status.send_modify(|status| status.standings_revision = revision);
+                }
+            }
+            report(event);
+        };
+        tokio::spawn(exchange(bus.clone(), position, writes, report));
     }
 
     fn link_changed(&mut self, bus: &Bus) {

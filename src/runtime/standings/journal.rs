@@ -5,7 +5,11 @@
 //! journal until it gets the lock.
 //!
 //! A record is one line: a checksum, a space, a JSON object. The line before it may be a comment with the time
-//! at which the standing was set, and with the principal that set it. The format is text, so that operators can read the journal with `less`.
+//! at which the standing was set, and with the principal that set it. The format is text, so that operators can read
+//! the journal with `less`.
+//!
+//! In a fleet the journal has format 2: a record is what this replica knows of an account, with the values of the
+//! broker and the pending one, or the position to which the broker's values were read.
 
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -13,8 +17,11 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use serde_json::json;
+use switchboard_fleet::shared::{Key, Record as SharedRecord, SharedStandings};
+use switchboard_fleet::watch::Position;
 use switchboard_model::UnixMillis;
 use switchboard_snapshot::file;
 use xxhash_rust::xxh3::xxh3_64;
@@ -23,6 +30,8 @@ use super::standing::{AccountKey, Standing, StandingFields};
 
 /// The first line of a journal. A file without it is never overwritten.
 const MAGIC: &[u8] = b"switchboard standings 1\n";
+/// The first line of the journal of a replica of a fleet.
+const SHARED_MAGIC: &[u8] = b"switchboard standings 2\n";
 /// The comment before a record, up to the time at which the standing was set. A comment instead of a field,
 /// because earlier versions reject records with other fields, and a downgrade must not lose a suspension.
 const SINCE: &[u8] = b"# since ";
@@ -52,7 +61,7 @@ pub(super) struct Journal {
     /// Number of bytes of whole records that are known to be on the disk.
     len: u64,
     records: usize,
-    /// Whether the file may differ from `len` bytes of whole records.
+    /// Whether the file may differ from `len` bytes of whole records, or has the other format.
     is_uncertain: bool,
     /// The lock, held until it is dropped.
     _lock: File,
@@ -70,8 +79,10 @@ pub(super) struct OpenedJournal {
 /// The content of a journal.
 #[derive(Debug, Default)]
 pub struct JournalContents {
-    /// The standings after all changes.
+    /// The standings after all changes. Empty in the format of a fleet.
     pub standings: HashMap<AccountKey, Standing>,
+    /// What a replica of a fleet knows of each account. `None` in the other format.
+    pub shared: Option<SharedContents>,
     /// Number of bytes after the last whole record. They belong to a change that was being written when the
     /// process ended, so the change was never answered.
     pub torn: usize,
@@ -81,13 +92,31 @@ pub struct JournalContents {
     len: u64,
 }
 
+/// The content of the journal of a replica of a fleet.
+#[derive(Debug, Default)]
+pub struct SharedContents {
+    /// What is known of each account.
+    pub accounts: HashMap<Key, SharedRecord>,
+    /// The position to which the broker's values are in the records.
+    pub position: Option<Position>,
+}
+
+/// A record of the format of a fleet.
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(untagged)]
+enum SharedLine {
+    Account(Box<SharedRecord>),
+    Position(Position),
+}
+
 impl Journal {
     /// Opens or creates a journal for writing. Returns `None` while another process holds the journal.
-    /// Removes a torn end, and copies a damaged file before it changes the file.
+    /// Removes a torn end, and copies a damaged file before it changes the file. A journal of the other format is
+    /// rewritten before the next change.
     ///
     /// # Errors
     /// Fails on errors of the system, and if the file is not a journal.
-    pub(super) fn open(path: &Path) -> io::Result<Option<OpenedJournal>> {
+    pub(super) fn open(path: &Path, is_shared: bool) -> io::Result<Option<OpenedJournal>> {
         let lock = OpenOptions::new().create(true).truncate(false).write(true).open(beside(path, ".lock"))?;
         match lock.try_lock() {
             Ok(()) => {}
@@ -102,20 +131,22 @@ impl Journal {
             fs::copy(path, &copy)?;
             Some(copy)
         };
-        if contents.len == 0 {
-            file::write(path, MAGIC)?;
+        let is_empty = contents.len == 0;
+        if is_empty {
+            file::write(path, magic(is_shared))?;
         }
+        let has_other_format = !is_empty && contents.shared.is_some() != is_shared;
         let len = contents.len.max(MAGIC.len() as u64);
         let mut journal = Journal {
             path: path.to_owned(),
             file: append_to(path)?,
             len,
             records: contents.records,
-            is_uncertain: contents.torn > 0 || !contents.damaged.is_empty(),
+            is_uncertain: contents.torn > 0 || !contents.damaged.is_empty() || has_other_format,
             _lock: lock,
         };
-        if journal.needs_rewrite(contents.standings.len()) {
-            journal.rewrite(contents.standings.iter())?;
+        if !is_shared && journal.needs_rewrite(contents.standings.len()) {
+            journal.rewrite(contents.in_force().iter())?;
         }
         Ok(Some(OpenedJournal { journal, contents, damaged_copy }))
     }
@@ -129,11 +160,35 @@ impl Journal {
         for StandingChange { key, standing } in changes {
             write_record(&mut lines, key, standing.as_ref());
         }
-        let written = self.file.write_all(&lines).and_then(|()| self.file.sync_data());
+        self.append_lines(&lines, changes.len())
+    }
+
+    /// Appends records of a fleet, and then the position, and syncs them to the disk.
+    ///
+    /// # Errors
+    /// Returns the error of the system. Then the records are not on the disk.
+    pub(super) fn append_shared(
+        &mut self,
+        records: &[SharedRecord],
+        position: Option<&Position>,
+    ) -> io::Result<()> {
+        let mut lines = Vec::with_capacity((records.len() + 1) * 512);
+        records
+            .iter()
+            .cloned()
+            .for_each(|record| write_shared(&mut lines, &SharedLine::Account(Box::new(record))));
+        if let Some(position) = position {
+            write_shared(&mut lines, &SharedLine::Position(position.clone()));
+        }
+        self.append_lines(&lines, records.len() + usize::from(position.is_some()))
+    }
+
+    fn append_lines(&mut self, lines: &[u8], records: usize) -> io::Result<()> {
+        let written = self.file.write_all(lines).and_then(|()| self.file.sync_data());
         match written {
             Ok(()) => {
                 self.len += lines.len() as u64;
-                self.records += changes.len();
+                self.records += records;
             }
             Err(_) => {
                 // A partial record would corrupt the next one. Truncating may fail too, and the disk may have
@@ -198,7 +253,28 @@ impl Journal {
         for (key, standing) in standings {
             write_record(&mut bytes, key, Some(standing));
         }
-        file::write(&self.path, &bytes)?;
+        self.replace(&bytes, records)
+    }
+
+    /// Replaces the file atomically by a file with only these records of a fleet.
+    ///
+    /// # Errors
+    /// Returns the error of the system. Then the old file is unchanged.
+    pub(super) fn rewrite_shared(&mut self, standings: &SharedStandings) -> io::Result<()> {
+        let mut bytes = SHARED_MAGIC.to_vec();
+        let mut records = 0;
+        for record in standings.records() {
+            write_shared(&mut bytes, &SharedLine::Account(Box::new(record)));
+            records += 1;
+        }
+        if let Some(position) = standings.position() {
+            write_shared(&mut bytes, &SharedLine::Position(position.clone()));
+        }
+        self.replace(&bytes, records)
+    }
+
+    fn replace(&mut self, bytes: &[u8], records: usize) -> io::Result<()> {
+        file::write(&self.path, bytes)?;
         self.file = append_to(&self.path)?;
         self.len = bytes.len() as u64;
         self.records = records;
@@ -221,12 +297,17 @@ impl JournalContents {
         if bytes.is_empty() {
             return Ok(JournalContents::default());
         }
-        let Some(mut rest) = bytes.strip_prefix(MAGIC) else {
+        let mut contents = JournalContents { len: bytes.len() as u64, ..JournalContents::default() };
+        let mut rest = if let Some(rest) = bytes.strip_prefix(MAGIC) {
+            rest
+        } else if let Some(rest) = bytes.strip_prefix(SHARED_MAGIC) {
+            contents.shared = Some(SharedContents::default());
+            rest
+        } else {
             let reason =
                 "the file is not a journal of standings; give another file, or one that does not exist";
             return Err(io::Error::new(io::ErrorKind::InvalidData, reason));
         };
-        let mut contents = JournalContents { len: bytes.len() as u64, ..JournalContents::default() };
         let mut unreadable = Vec::new();
         let mut set = None;
         let mut line_number = 1;
@@ -234,6 +315,31 @@ impl JournalContents {
             line_number += 1;
             let end = memchr::memchr(b'\n', rest);
             let (line, after) = rest.split_at(end.map_or(rest.len(), |end| end + 1));
+            if let Some(shared) = &mut contents.shared {
+                rest = after;
+                match line
+                    .strip_suffix(b"\n")
+                    .and_then(read_json)
+                    .and_then(|json| serde_json::from_slice(json).ok())
+                {
+                    Some(record) => {
+                        contents.damaged.append(&mut unreadable);
+                        contents.torn = 0;
+                        contents.records += 1;
+                        match record {
+                            SharedLine::Account(record) => {
+                                drop(shared.accounts.insert(record.key.clone(), *record));
+                            }
+                            SharedLine::Position(position) => shared.position = Some(position),
+                        }
+                    }
+                    None => {
+                        unreadable.push(line_number);
+                        contents.torn += line.len();
+                    }
+                }
+                continue;
+            }
             match line.strip_suffix(b"\n").and_then(read_record) {
                 Some(StandingChange { key, standing }) => {
                     // A whole record follows, so the unreadable lines before it are not a torn end.
@@ -264,6 +370,17 @@ impl JournalContents {
         }
         Ok(contents)
     }
+
+    /// Returns the standings that restrict an account now.
+    pub fn in_force(&self) -> HashMap<AccountKey, Standing> {
+        let Some(SharedContents { accounts, .. }) = &self.shared else { return self.standings.clone() };
+        let now = SystemTime::now().into();
+        let shared = SharedStandings::restore(accounts.values().cloned(), None);
+        let in_force = shared.all_in_force(now);
+        in_force
+            .filter_map(|(key, value)| Some((AccountKey::from(key), Standing::from_value(value)?)))
+            .collect()
+    }
 }
 
 /// Appends the record of a change, which is one line of the journal, and a line before it with the time of the
@@ -282,6 +399,16 @@ pub fn write_record(out: &mut Vec<u8>, key: &AccountKey, standing: Option<&Stand
     out.extend_from_slice(format!("{:016x} {json}\n", xxh3_64(json.as_bytes())).as_bytes());
 }
 
+fn magic(is_shared: bool) -> &'static [u8] {
+    if is_shared { SHARED_MAGIC } else { MAGIC }
+}
+
+fn write_shared(out: &mut Vec<u8>, line: &SharedLine) {
+    // Texts and numbers alone, so that the JSON cannot fail.
+    let json = serde_json::to_string(line).unwrap_or_default();
+    out.extend_from_slice(format!("{:016x} {json}\n", xxh3_64(json.as_bytes())).as_bytes());
+}
+
 #[derive(serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Record {
@@ -292,15 +419,17 @@ struct Record {
 
 /// Reads a line without its line feed. Returns `None` if the line is not a valid record.
 fn read_record(line: &[u8]) -> Option<StandingChange> {
+    let Record { company, account, standing } = serde_json::from_slice(read_json(line)?).ok()?;
+    let standing = standing.map(Standing::from_fields).transpose().ok()?;
+    Some(StandingChange { key: AccountKey { company, account }, standing })
+}
+
+/// Returns the JSON of a line without its line feed, if its checksum is right.
+fn read_json(line: &[u8]) -> Option<&[u8]> {
     let (checksum, json) = line.split_at_checked(CHECKSUM_DIGITS)?;
     let json = json.strip_prefix(b" ")?;
     let checksum = u64::from_str_radix(str::from_utf8(checksum).ok()?, 16).ok()?;
-    if checksum != xxh3_64(json) {
-        return None;
-    }
-    let Record { company, account, standing } = serde_json::from_slice(json).ok()?;
-    let standing = standing.map(Standing::from_fields).transpose().ok()?;
-    Some(StandingChange { key: AccountKey { company, account }, standing })
+    (checksum == xxh3_64(json)).then_some(json)
 }
 
 /// Reads a comment with the time at which a standing was set, and the principal that set it.

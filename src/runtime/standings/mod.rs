@@ -5,12 +5,14 @@
 //! [`Store`](super::Store). The [`Expirer`] removes standings that expire.
 
 mod journal;
+mod shared;
 mod standing;
 mod writer;
 
 pub use journal::{JournalContents, write_record};
+pub use shared::{Exchange, OverruledRecord, SharedStatus, StartExchange};
 pub use standing::{
-    AccountKey, Author, InvalidStanding, MAX_REASON_BYTES, Standing, StandingCounts, StandingError,
+    AccountKey, Author, InvalidStanding, MAX_REASON_BYTES, Reach, Standing, StandingCounts, StandingError,
     StandingsEvent, StandingsObserver, Until,
 };
 pub use writer::{

@@ -78,9 +78,23 @@ pub enum StandingError {
     /// The journal cannot be written. The text is the error of the system.
     #[error("{0}")]
     Journal(String),
+    /// The change takes away a restriction, and the broker did not acknowledge it. The text is the reason.
+    #[error("{0}")]
+    NoBroker(String),
     /// The change log cannot be written. The text is its path and the error of the system.
     #[error("{0}")]
     ChangeLog(String),
+}
+
+/// How far a change has come when it is answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// The daemon belongs to no fleet.
+    Daemon,
+    /// Every replica of the fleet has the change, or gets it from the broker.
+    Fleet,
+    /// This replica has the change. The broker gets it later.
+    Replica,
 }
 
 /// The author of a change.
@@ -121,6 +135,15 @@ pub enum StandingsEvent<'a> {
         damaged: &'a [usize],
         /// Path of the copy of a damaged journal.
         damaged_copy: Option<&'a Path>,
+    },
+    /// A standing lost against a more restrictive one of another replica.
+    Overruled {
+        /// The account of both.
+        key: &'a AccountKey,
+        /// The standing that is not in force. `None` if it was cleared.
+        lost: Option<&'a Standing>,
+        /// The standing that is in force.
+        won: Option<&'a Standing>,
     },
     /// Another process holds the journal. This process follows its changes and makes none.
     Following,

@@ -4,6 +4,7 @@
 //! The thread that removes expired standings is separate, because the writer may wait for a slow disk, and an
 //! account must return to service within a second after its standing expires.
 
+use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,11 +12,21 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant, SystemTime};
 
 use parking_lot::Mutex;
+use switchboard_fleet::bus::random_id;
+use switchboard_fleet::shared::{
+    Begun, Changes, Key, Record as SharedRecord, Reply as SharedReply, Request as SharedRequest, SharedEvent,
+    SharedStandings,
+};
+use switchboard_fleet::standings::{Value, WriteId};
+use switchboard_fleet::status::rfc3339;
 use switchboard_model::UnixMillis;
 use switchboard_registry::Stamp;
 
-use super::journal::{Journal, JournalContents, OpenedJournal, StandingChange};
-use super::standing::{AccountKey, Author, Standing, StandingError, StandingsEvent, StandingsObserver};
+use super::journal::{Journal, JournalContents, OpenedJournal, SharedContents, StandingChange};
+use super::shared::{OwnedChange, Shared, SharedStatus, StartExchange, WaitingRequest, is_nothing};
+use super::standing::{
+    AccountKey, Author, Reach, Standing, StandingError, StandingsEvent, StandingsObserver,
+};
 use crate::runtime::state::is_missing;
 use crate::runtime::store::Store;
 
@@ -64,6 +75,9 @@ pub trait ChangeLog: Send + Sync {
 
     /// Writes later that recorded changes were not made, because of this error.
     fn failed(&self, changes: &[LoggedChange<'_>], error: &str);
+
+    /// Writes later that a standing lost against a more restrictive one of another replica.
+    fn overruled(&self, key: &AccountKey, lost: Option<&Standing>, won: Option<&Standing>);
 }
 
 /// The reason why a change is not recorded.
@@ -77,11 +91,13 @@ pub enum ChangeLogError {
 
 enum Request {
     Change(StandingChange, Author, Reply),
+    /// An event of the exchange with the broker.
+    Shared(SharedEvent),
     /// Calls the function after the journal is released.
     HandOver(Box<dyn FnOnce() + Send>),
 }
 
-type Reply = Box<dyn FnOnce(Result<(), StandingError>) + Send>;
+pub(super) type Reply = Box<dyn FnOnce(Result<Reach, StandingError>) + Send>;
 
 /// A handle that changes standings from any thread.
 #[derive(Clone)]
@@ -90,6 +106,8 @@ pub struct Standings {
     requests: Sender<Request>,
     path: Option<Arc<Path>>,
     state: Arc<Mutex<JournalState>>,
+    /// `None` without a fleet.
+    shared: Option<Arc<Mutex<SharedStatus>>>,
 }
 
 /// The state of the writer thread. [`run`](Self::run) is the thread's function.
@@ -110,14 +128,40 @@ pub struct StandingsWriter {
     /// `None` without an audit log.
     change_log: Option<Arc<dyn ChangeLog>>,
     last_look: Instant,
+    /// `None` without a fleet.
+    fleet: Option<FleetSide>,
     /// Sends the ends of standings to the expirer, which stops when this sender is dropped.
     ends: Sender<UnixMillis>,
+}
+
+/// What the writer has in a fleet.
+struct FleetSide {
+    /// What starts the exchange with the broker, and the channel of its events. `None` after the start.
+    start: Option<(StartExchange, Sender<Request>)>,
+    /// `None` while another process holds the journal.
+    shared: Option<Shared>,
+    status: Arc<Mutex<SharedStatus>>,
+}
+
+/// A request that has begun and is not on the disk yet.
+struct BegunRequest {
+    begun: Begun,
+    change: OwnedChange,
+    reply: Reply,
+}
+
+impl OwnedChange {
+    fn logged(&self) -> LoggedChange<'_> {
+        let OwnedChange { key, author, before, after, generation } = self;
+        let (before, after) = (before.clone(), after.clone());
+        LoggedChange { key, author, before, after, generation: *generation }
+    }
 }
 
 impl Standings {
     /// Opens the journal and sets its standings in the store. The caller runs the writer and the expirer,
     /// each on a thread. Without a path, standings are not kept. If the journal can be read but not written,
-    /// its standings are in force and cannot be changed.
+    /// its standings are in force and cannot be changed. `exchange` starts the exchange with the broker of a fleet.
     ///
     /// # Errors
     /// Fails if the journal cannot be read, or if `is_required` and its folder is missing. A start without
@@ -128,17 +172,24 @@ impl Standings {
         is_required: bool,
         observer: StandingsObserver,
         change_log: Option<Arc<dyn ChangeLog>>,
+        exchange: Option<StartExchange>,
     ) -> io::Result<(Standings, StandingsWriter, Expirer)> {
         let (to_writer, requests) = channel();
         let (to_expirer, ends) = channel();
         let expirer = Expirer { store: store.clone(), observer: Arc::clone(&observer), ends };
         let path: Option<Arc<Path>> = path.map(Into::into);
         let state = Arc::new(Mutex::new(JournalState::InMemory));
+        let fleet = exchange.map(|exchange| FleetSide {
+            start: Some((exchange, to_writer.clone())),
+            shared: None,
+            status: Arc::default(),
+        });
         let standings = Standings {
             store: store.clone(),
             requests: to_writer,
             path: path.clone(),
             state: Arc::clone(&state),
+            shared: fleet.as_ref().map(|fleet| Arc::clone(&fleet.status)),
         };
         let mut writer = StandingsWriter {
             store,
@@ -152,6 +203,7 @@ impl Standings {
             observer,
             change_log,
             last_look: Instant::now(),
+            fleet,
             ends: to_expirer,
         };
         writer.look_at_journal()?;
@@ -168,6 +220,11 @@ impl Standings {
         (self.path.as_deref(), self.state.lock().clone())
     }
 
+    /// Returns the state of the shared standings. `None` without a fleet.
+    pub fn shared(&self) -> Option<SharedStatus> {
+        self.shared.as_ref().map(|shared| shared.lock().clone())
+    }
+
     /// Sets or removes the standing of an account. Calls `reply` on the writer's thread when the change is on
     /// the disk and every worker sees it. Drops `reply` if the writer has ended.
     pub fn change(
@@ -175,7 +232,7 @@ impl Standings {
         key: AccountKey,
         standing: Option<Standing>,
         author: Author,
-        reply: impl FnOnce(Result<(), StandingError>) + Send + 'static,
+        reply: impl FnOnce(Result<Reach, StandingError>) + Send + 'static,
     ) {
         let _ =
             self.requests.send(Request::Change(StandingChange { key, standing }, author, Box::new(reply)));
@@ -191,18 +248,22 @@ impl StandingsWriter {
     /// Makes changes. Returns when every [`Standings`] is dropped.
     pub fn run(mut self) {
         loop {
-            let request = if self.is_following() {
-                self.requests.recv_timeout(FOLLOW_INTERVAL)
-            } else if self.journal.is_some() {
-                self.requests.recv_timeout(CHECK_INTERVAL)
+            let interval = if self.is_following() {
+                Some(FOLLOW_INTERVAL)
             } else {
-                self.requests.recv().map_err(|_| RecvTimeoutError::Disconnected)
+                self.journal.as_ref().map(|_| CHECK_INTERVAL)
+            };
+            let due_in = self.shared().map(|shared| shared.due_in());
+            let request = match interval.into_iter().chain(due_in).min() {
+                Some(timeout) => self.requests.recv_timeout(timeout),
+                None => self.requests.recv().map_err(|_| RecvTimeoutError::Disconnected),
             };
             match request {
                 Ok(first) => self.serve(first),
                 Err(RecvTimeoutError::Timeout) => self.check_journal(),
                 Err(RecvTimeoutError::Disconnected) => return,
             }
+            self.keep_up_with_fleet();
             if self.is_following() && self.last_look.elapsed() >= FOLLOW_INTERVAL {
                 if let Err(error) = self.look_at_journal() {
                     self.report_failure(&error);
@@ -217,8 +278,13 @@ impl StandingsWriter {
         self.path.is_some() && self.journal.is_none()
     }
 
+    fn shared(&mut self) -> Option<&mut Shared> {
+        self.fleet.as_mut().and_then(|fleet| fleet.shared.as_mut())
+    }
+
     /// Serves all pending requests, with one write to the disk for all changes.
     fn serve(&mut self, first: Request) {
+        let mut begun = Vec::new();
         let mut changes = Vec::new();
         let (mut authors, mut replies) = (Vec::new(), Vec::new());
         let more: Vec<Request> = self.requests.try_iter().take(MAX_BATCH).collect();
@@ -226,10 +292,19 @@ impl StandingsWriter {
         for request in std::iter::once(first).chain(more) {
             match request {
                 Request::HandOver(then) => hand_over = Some(then),
+                Request::Shared(event) => {
+                    // Before the event, because a request that fails is undone.
+                    self.carry_out_requests(std::mem::take(&mut begun));
+                    self.receive(event);
+                }
                 Request::Change(mut change, author, reply) => match self.check(&change) {
                     Err(error) => reply(Err(error)),
+                    Ok(()) if self.fleet.is_some() => match self.begin(change, author, reply) {
+                        Ok(request) => begun.push(request),
+                        Err((error, reply)) => reply(Err(error)),
+                    },
                     Ok(()) if change.standing.is_none() && !self.has_standing(&change.key, &changes) => {
-                        reply(Ok(()));
+                        reply(Ok(Reach::Daemon));
                     }
                     Ok(()) => {
                         if let Some(standing) = &mut change.standing {
@@ -249,10 +324,12 @@ impl StandingsWriter {
             }
         }
         for reply in replies {
-            reply(written.clone());
+            reply(written.clone().map(|()| Reach::Daemon));
         }
+        self.carry_out_requests(begun);
         if let Some(then) = hand_over {
             self.check_journal();
+            self.leave_fleet();
             self.journal = None;
             self.is_handed_over = true;
             self.set_state(JournalState::Following);
@@ -282,15 +359,22 @@ impl StandingsWriter {
     fn prepare_journal(&mut self) -> io::Result<()> {
         let Some(journal) = &mut self.journal else { return Ok(()) };
         let change = journal.foreign_change();
-        if change.is_none() && !journal.needs_rewrite(self.store.standing_count()) {
+        let shared = self.fleet.as_ref().and_then(|fleet| fleet.shared.as_ref());
+        let current = shared.map_or_else(|| self.store.standing_count(), |shared| shared.standings.len());
+        if change.is_none() && !journal.needs_rewrite(current) {
             return Ok(());
         }
         let copy = match &change {
             Some(_) => journal.copy_foreign()?,
             None => None,
         };
-        let standings = self.store.standings();
-        journal.rewrite(standings.iter().map(|(key, standing)| (key, standing)))?;
+        match self.fleet.as_ref().and_then(|fleet| fleet.shared.as_ref()) {
+            Some(shared) => journal.rewrite_shared(&shared.standings)?,
+            None => {
+                let standings = self.store.standings();
+                journal.rewrite(standings.iter().map(|(key, standing)| (key, standing)))?;
+            }
+        }
         if let Some(change) = &change {
             (self.observer)(&StandingsEvent::Rewritten { change, copy: copy.as_deref() });
         }
@@ -383,7 +467,7 @@ impl StandingsWriter {
         let (opened, unwritable) = if self.is_handed_over {
             (None, None)
         } else {
-            match Journal::open(&path) {
+            match Journal::open(&path, self.fleet.is_some()) {
                 Ok(opened) => (opened, None),
                 Err(error) if self.is_required && is_missing(&error) => return Err(error),
                 Err(error) => (None, Some(error)),
@@ -399,7 +483,11 @@ impl StandingsWriter {
                     damaged: &contents.damaged,
                     damaged_copy: damaged_copy.as_deref(),
                 });
-                self.replace_standings(contents);
+                if self.fleet.is_some() {
+                    self.join_fleet(contents);
+                } else {
+                    self.replace_standings(&contents);
+                }
             }
             None => {
                 match &unwritable {
@@ -412,8 +500,9 @@ impl StandingsWriter {
                 // A missing file has no changes.
                 let stamp =
                     Stamp::from_file(&path).ok().filter(|stamp| self.last_read.as_ref() != Some(stamp));
-                if stamp.is_some() {
-                    self.replace_standings(JournalContents::read(&path)?);
+                // The shared standings of this process are newer than the file that it cannot write.
+                if stamp.is_some() && self.shared().is_none() {
+                    self.replace_standings(&JournalContents::read(&path)?);
                     self.last_read = stamp;
                 }
             }
@@ -422,13 +511,256 @@ impl StandingsWriter {
     }
 
     /// Replaces all standings in the store by the unexpired standings of the journal.
-    fn replace_standings(&self, contents: JournalContents) {
-        let mut standings = contents.standings;
+    fn replace_standings(&self, contents: &JournalContents) {
+        let mut standings = contents.in_force();
         let now = SystemTime::now().into();
         standings.retain(|_, standing| !standing.has_ended(now));
         let end = nearest_end(standings.values());
         self.store.replace_standings(standings);
         self.announce_end(end);
+    }
+
+    /// Takes the standings of the journal over, and starts the exchange with the broker. The standings of a journal
+    /// from before the fleet are pending, so that the broker gets them.
+    fn join_fleet(&mut self, contents: JournalContents) {
+        if let Some(journal) = &mut self.journal
+            && let Some(shared) = self.fleet.as_ref().and_then(|fleet| fleet.shared.as_ref())
+        {
+            // This process could not write the file until now.
+            if let Err(error) = journal.rewrite_shared(&shared.standings) {
+                self.report_failure(&error);
+            }
+            return;
+        }
+        self.replace_standings(&contents);
+        let (records, position) = match contents.shared {
+            Some(SharedContents { accounts, position }) => (accounts.into_values().collect(), position),
+            None => (contents.standings.iter().filter_map(pending_record).collect::<Vec<_>>(), None),
+        };
+        let standings = SharedStandings::restore(records, position);
+        if let Some(fleet) = &mut self.fleet
+            && let Some((start, events)) = fleet.start.take()
+        {
+            let report = move |event| drop(events.send(Request::Shared(event)));
+            fleet.shared = Some(Shared::start(standings, start, report));
+        }
+        if let Err(error) = self.prepare_journal() {
+            self.report_failure(&error);
+        }
+    }
+
+    /// Ends the exchange with the broker, because another process takes over.
+    fn leave_fleet(&mut self) {
+        self.save(true);
+        if let Some(fleet) = &mut self.fleet {
+            fleet.start = None;
+            let waiting = fleet.shared.take().map(|shared| shared.waiting);
+            for request in waiting.into_iter().flat_map(HashMap::into_values) {
+                (request.reply)(Err(StandingError::Following));
+            }
+        }
+    }
+
+    /// Begins a request. Its record is not on the disk yet.
+    fn begin(
+        &mut self,
+        StandingChange { key, standing }: StandingChange,
+        author: Author,
+        reply: Reply,
+    ) -> Result<BegunRequest, (StandingError, Reply)> {
+        let now = UnixMillis::from(SystemTime::now());
+        let id = match random_id() {
+            Ok(id) => WriteId(id),
+            Err(error) => return Err((StandingError::NoBroker(error.to_string()), reply)),
+        };
+        let generation = self.store.current().map(|current| current.snapshot.generation());
+        let Some(shared) = self.shared() else { return Err((StandingError::Following, reply)) };
+        let shared_key = Key::from(&key);
+        let before = shared.standings.in_force(&shared_key, now).and_then(Standing::from_value);
+        let request = SharedRequest {
+            key: shared_key,
+            standing: standing.as_ref().map(Standing::to_shared),
+            since: rfc3339(now),
+            by: author.principal.as_deref().map(str::to_owned),
+            id,
+        };
+        let begun = shared.standings.request(request, now, Instant::now());
+        let after = standing.map(|standing| Standing { since: Some(now), ..standing });
+        Ok(BegunRequest { begun, change: OwnedChange { key, author, before, after, generation }, reply })
+    }
+
+    /// Puts requests on the disk, with one write for all, and carries them out. Undoes all of them if that fails.
+    fn carry_out_requests(&mut self, requests: Vec<BegunRequest>) {
+        if requests.is_empty() {
+            return;
+        }
+        let is_change = |request: &&BegunRequest| {
+            !is_nothing(&request.begun.changes.replies, request.begun.record.is_some())
+        };
+        let changes = || requests.iter().filter(is_change).map(|request| request.change.logged());
+        let logged: Vec<LoggedChange<'_>> = changes().collect();
+        let records: Vec<SharedRecord> = requests.iter().filter_map(|it| it.begun.record.clone()).collect();
+        let log = self.change_log.clone().filter(|_| !logged.is_empty());
+        let recorded = log.as_ref().map_or(Ok(()), |log| log.record(&logged)).map_err(|error| match error {
+            ChangeLogError::Closed => StandingError::Following,
+            ChangeLogError::Failed(error) => StandingError::ChangeLog(error),
+        });
+        let written = recorded.and_then(|()| {
+            let written = self.append_shared(&records);
+            if let (Err(error), Some(log)) = (&written, &log) {
+                log.failed(&logged, &error.to_string());
+            }
+            written
+        });
+        drop(logged);
+        if let Err(error) = written {
+            for BegunRequest { begun, reply, .. } in requests.into_iter().rev() {
+                if let Some(shared) = self.shared() {
+                    shared.standings.undo(begun);
+                }
+                reply(Err(error.clone()));
+            }
+            return;
+        }
+        for BegunRequest { begun, change, reply } in requests {
+            if let Some(shared) = self.shared() {
+                shared.waiting.insert(begun.ticket, WaitingRequest { change, reply });
+            }
+            self.carry_out(begun.changes);
+        }
+    }
+
+    fn append_shared(&mut self, records: &[SharedRecord]) -> Result<(), StandingError> {
+        if records.is_empty() || self.journal.is_none() {
+            return Ok(());
+        }
+        let written = self.prepare_journal().and_then(|()| match &mut self.journal {
+            Some(journal) => journal.append_shared(records, None),
+            None => Ok(()),
+        });
+        match written {
+            Ok(()) => {
+                self.set_state(JournalState::Writing);
+                Ok(())
+            }
+            Err(error) => {
+                self.report_failure(&error);
+                Err(StandingError::Journal(error.to_string()))
+            }
+        }
+    }
+
+    /// Receives an event of the exchange with the broker.
+    fn receive(&mut self, event: SharedEvent) {
+        let now = UnixMillis::from(SystemTime::now());
+        let Some(shared) = self.shared() else { return };
+        let changes = match event {
+            SharedEvent::Watched(event) => shared.standings.watched(event, now, Instant::now()),
+            SharedEvent::Written(key, ticket, outcome) => {
+                shared.standings.written(&key, ticket, &outcome, now)
+            }
+        };
+        self.carry_out(changes);
+    }
+
+    /// Carries out what the shared standings decided.
+    fn carry_out(&mut self, changes: Changes) {
+        let Changes { in_force, writes, overruled, replies } = changes;
+        for in_force in in_force {
+            if let Some(shared) = self.shared() {
+                shared.note_end(&in_force);
+            }
+            self.put_in_force((&in_force.key).into(), in_force.value.as_ref());
+        }
+        if let Some(shared) = self.shared() {
+            shared.send(writes);
+        }
+        for overruled in overruled {
+            let key = AccountKey::from(&overruled.key);
+            let [lost, won] = [&overruled.values.lost, &overruled.values.won].map(Standing::from_value);
+            if let Some(log) = &self.change_log {
+                log.overruled(&key, lost.as_ref(), won.as_ref());
+            }
+            let (lost, won) = (lost.as_ref(), won.as_ref());
+            (self.observer)(&StandingsEvent::Overruled { key: &key, lost, won });
+        }
+        for (ticket, reply) in replies {
+            let Some(request) = self.shared().and_then(|shared| shared.waiting.remove(&ticket)) else {
+                continue;
+            };
+            let WaitingRequest { change, reply: answer } = request;
+            answer(match reply {
+                SharedReply::Fleet => Ok(Reach::Fleet),
+                SharedReply::Replica(_) => Ok(Reach::Replica),
+                SharedReply::NoBroker(reason) => {
+                    if let Some(log) = &self.change_log {
+                        log.failed(&[change.logged()], &reason);
+                    }
+                    Err(StandingError::NoBroker(reason))
+                }
+            });
+        }
+    }
+
+    /// Makes what decides about an account visible to the workers.
+    fn put_in_force(&self, key: AccountKey, value: Option<&Value>) {
+        let standing = value.and_then(Standing::from_value);
+        self.store.set_standing(key.clone(), standing.clone());
+        self.announce_end(nearest_end(standing.iter()));
+        (self.observer)(&match &standing {
+            Some(standing) => StandingsEvent::Set { key: &key, standing },
+            None => StandingsEvent::Removed { key: &key, expired: false, author: None },
+        });
+    }
+
+    /// Does what is due without a request: standings that follow others, writes that are put off, and the journal.
+    fn keep_up_with_fleet(&mut self) {
+        let now = UnixMillis::from(SystemTime::now());
+        let Some(shared) = self.shared() else { return };
+        let ended = shared.ended(now);
+        let due = shared.tick(now);
+        let must_save = shared.must_save();
+        let status = shared.status();
+        for in_force in ended {
+            self.put_in_force((&in_force.key).into(), in_force.value.as_ref());
+        }
+        if let Some(due) = due {
+            self.carry_out(due);
+        }
+        self.save(must_save);
+        if let Some(fleet) = &self.fleet {
+            *fleet.status.lock() = status;
+        }
+    }
+
+    /// Writes what arrived from the broker to the journal.
+    fn save(&mut self, is_due: bool) {
+        if !is_due || self.journal.is_none() {
+            return;
+        }
+        let Some(shared) = self.shared() else { return };
+        let unsaved = shared.standings.take_unsaved();
+        if unsaved.records.is_empty() && shared.has_saved(unsaved.position.as_ref()) {
+            return;
+        }
+        let written = self.prepare_journal().and_then(|()| match &mut self.journal {
+            Some(journal) => journal.append_shared(&unsaved.records, unsaved.position.as_ref()),
+            None => Ok(()),
+        });
+        match written {
+            Ok(()) => {
+                self.set_state(JournalState::Writing);
+                if let Some(shared) = self.shared() {
+                    shared.set_saved(unsaved.position);
+                }
+            }
+            Err(error) => {
+                self.report_failure(&error);
+                if let Some(shared) = self.shared() {
+                    shared.standings.keep_unsaved(unsaved);
+                }
+            }
+        }
     }
 
     /// Sets the state. Returns whether it has changed.
@@ -444,6 +776,18 @@ impl StandingsWriter {
             (self.observer)(&StandingsEvent::Failed { error });
         }
     }
+}
+
+/// Returns the record of a standing from before the fleet: pending, so that the broker gets it.
+fn pending_record((key, standing): (&AccountKey, &Standing)) -> Option<SharedRecord> {
+    let value = Value {
+        id: WriteId(random_id().ok()?),
+        standing: Some(standing.to_shared()),
+        since: rfc3339(standing.since.unwrap_or_default()),
+        by: standing.by.as_deref().map(str::to_owned),
+        replaces: None,
+    };
+    Some(SharedRecord { key: key.into(), revision: 0, value: None, pending: Some((0, value)) })
 }
 
 fn nearest_end<'s>(standings: impl Iterator<Item = &'s Standing>) -> Option<UnixMillis> {
