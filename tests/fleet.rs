@@ -720,3 +720,146 @@ fn faults_of_the_settings_name_the_option_and_no_password() {
     let output = switchboard(&["serve", "--snapshot", "nats://user:secret@a"]);
     assert!(stderr(&output).contains("with --fleet nats://") && !stderr(&output).contains("secret"));
 }
+
+/// Accounts of the small registry.
+const ACCOUNTS: [&str; 5] = ["wa-gb-1", "wa-de-1", "wa-us-001", "wa-anna-01", "wa-berta-01"];
+const SUSPENDED: &str = r#"{"standing":"suspended","reason":"blocked"}"#;
+const DRAINING: &str = r#"{"standing":"draining","reason":"busy"}"#;
+
+/// Sets a standing. Returns the status, and how far the change has come.
+fn set(daemon: &DaemonProcess, account: &str, body: &str) -> (u16, String) {
+    let (status, answer) = daemon.admin("PUT", &format!("/v1/standings/acme/{account}"), body);
+    let answer: Value = serde_json::from_str(&answer).unwrap();
+    (status, answer["reach"].as_str().or(answer["code"].as_str()).unwrap_or_default().to_owned())
+}
+
+fn clear(daemon: &DaemonProcess, account: &str) -> (u16, String) {
+    let (status, answer) = daemon.admin("DELETE", &format!("/v1/standings/acme/{account}"), "");
+    let answer: Value = serde_json::from_str(&answer).unwrap_or_default();
+    (status, answer["code"].as_str().unwrap_or_default().to_owned())
+}
+
+fn standing(daemon: &DaemonProcess, account: &str) -> Value {
+    let (_, answer) = daemon.admin("GET", &format!("/v1/standings/acme/{account}"), "");
+    serde_json::from_str::<Value>(&answer).unwrap()["standing"].clone()
+}
+
+#[track_caller]
+fn wait_for_standing(daemon: &DaemonProcess, account: &str, expected: impl Into<Value>) {
+    let expected = expected.into();
+    wait_until(&format!("{account} is {expected}"), || standing(daemon, account) == expected);
+}
+
+/// Returns the events of an audit log that name an account.
+fn audited(site: &Site, id: &str, account: &str) -> Vec<String> {
+    let log = fs::read_to_string(site.state(id).join("audit.ndjson")).unwrap();
+    let records = log.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let records = records.filter(|record| record["account"] == account);
+    records.map(|record| record["event"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+#[cfg_attr(not(has_nats_server), ignore = "needs nats-server: apt-get install nats-server")]
+fn standings_of_one_replica_are_in_force_on_all_through_cuts_restarts_and_losses_of_memory() {
+    let mut site = Site::new();
+    let release = site.release(1, &["acme"]);
+    site.publish(&release, &[]);
+    let start = |site: &Site, id: &str| {
+        let daemon = site.replica(id, &[]);
+        wait_until("the release is served", || generation(&daemon) == 1);
+        daemon
+    };
+    let [mut a, b] = ["a", "b"].map(|id| start(&site, id));
+    let account = ACCOUNTS;
+    for daemon in [&a, &b] {
+        wait_until("the replica is connected", || is_connected(daemon));
+    }
+
+    // With the broker, a change of one replica is one of all.
+    assert_eq!(set(&a, account[0], SUSPENDED), (200, "fleet".to_owned()));
+    wait_for_standing(&b, account[0], "suspended");
+    assert_eq!(clear(&b, account[0]), (204, String::new()));
+    wait_for_standing(&a, account[0], Value::Null);
+    assert_eq!(clear(&b, account[0]), (204, String::new()), "nothing is cleared twice");
+    assert_eq!(audited(&site, "a", account[0]), ["standing_set"]);
+    assert_eq!(audited(&site, "b", account[0]), ["standing_cleared"]);
+    assert_eq!(set(&a, account[1], SUSPENDED), (200, "fleet".to_owned()));
+    assert_eq!(set(&a, account[2], DRAINING), (200, "fleet".to_owned()));
+    wait_for_standing(&b, account[2], "draining");
+
+    // Without it, restrictions are in force here, and nothing is taken away.
+    site.broker.kill();
+    for daemon in [&a, &b] {
+        wait_until("the replica lost the broker", || !is_connected(daemon));
+    }
+    assert_eq!(set(&a, account[3], SUSPENDED), (202, "replica".to_owned()));
+    assert_eq!(clear(&a, account[1]), (503, "no_broker".to_owned()));
+    assert_eq!(standing(&a, account[1]), "suspended");
+    assert_eq!(audited(&site, "a", account[1]), ["standing_set", "standing_cleared", "standing_failed"]);
+    // A standing that only this replica has can be taken back.
+    assert_eq!(set(&a, account[4], DRAINING), (202, "replica".to_owned()));
+    assert_eq!(clear(&a, account[4]), (204, String::new()));
+    // Both sides change the same account. The more restrictive wins.
+    assert_eq!(set(&a, account[0], DRAINING), (202, "replica".to_owned()));
+    assert_eq!(set(&b, account[0], SUSPENDED), (202, "replica".to_owned()));
+    a.kill();
+    let a = start(&site, "a");
+    assert_eq!(standing(&a, account[3]), "suspended", "a pending standing survives a kill");
+    site.broker.restart();
+    wait_for_standing(&b, account[3], "suspended");
+    wait_for_standing(&a, account[0], "suspended");
+    assert_eq!(standing(&b, account[0]), "suspended");
+    assert_eq!(standing(&b, account[4]), Value::Null);
+    wait_until("nothing is pending", || {
+        [&a, &b].iter().all(|daemon| daemon.metric("switchboard_fleet_standings_pending") == 0.0)
+    });
+    let overruled: f64 = [&a, &b].iter().map(|it| it.metric("switchboard_fleet_overruled_total")).sum();
+    assert_eq!(overruled, 1.0);
+
+    // A broker that comes back empty clears nothing, and gets the restrictions back.
+    site.broker.kill();
+    site.broker.lose_memory();
+    site.broker.restart();
+    site.init();
+    site.publish(&release, &[]);
+    let late = start(&site, "late");
+    for (at, expected) in [(0, "suspended"), (1, "suspended"), (2, "draining"), (3, "suspended")] {
+        wait_for_standing(&late, account[at], expected);
+        for daemon in [&a, &b] {
+            assert_eq!(standing(daemon, account[at]), expected);
+        }
+    }
+    assert_eq!(clear(&late, account[1]), (204, String::new()));
+    wait_for_standing(&a, account[1], Value::Null);
+}
+
+#[test]
+#[cfg_attr(not(has_nats_server), ignore = "needs nats-server: apt-get install nats-server")]
+fn standings_from_before_the_fleet_come_into_it_and_out_of_it() {
+    let site = Site::new();
+    let release = site.release(1, &["acme"]);
+    site.publish(&release, &[]);
+    let snapshot = site.path("alone.swb");
+    fs::write(&snapshot, &release.bytes).unwrap();
+    let account = ACCOUNTS;
+    let state = site.path("a");
+    let alone = || DaemonProcess::start(&["--snapshot", &snapshot, "--state", &state]);
+    let mut daemon = alone();
+    assert_eq!(set(&daemon, account[0], SUSPENDED).0, 200);
+    daemon.kill();
+    let [mut a, b] = ["a", "b"].map(|id| site.replica(id, &[]));
+    wait_until("the release is served", || generation(&b) == 1);
+    wait_for_standing(&b, account[0], "suspended");
+    assert_eq!(set(&b, account[1], DRAINING), (200, "fleet".to_owned()));
+    wait_for_standing(&a, account[1], "draining");
+    let journal = site.state("a").join("standings.journal");
+    let has_both = || fs::read_to_string(&journal).unwrap().contains(account[1]);
+    wait_until("the journal has what arrived", has_both);
+    a.kill();
+    let daemon = alone();
+    assert_eq!(
+        (standing(&daemon, account[0]), standing(&daemon, account[1])),
+        ("suspended".into(), "draining".into())
+    );
+    assert!(fs::read_to_string(&journal).unwrap().starts_with("switchboard standings 1\n"));
+}

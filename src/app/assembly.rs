@@ -33,7 +33,9 @@ use crate::access::{Access, AccessEvent, PrincipalsError, file::MAX_FILE_BYTES};
 use crate::api::access_log::AccessLog;
 use crate::api::{admin, data};
 use crate::config::{ExposedError, LogFormat, OverlapError, Settings, check_overlap};
-use crate::runtime::fleet::{FleetObserver, ReplicaContext, ReplicaSettings, default_replica_id, exchanges, outcomes};
+use crate::runtime::fleet::{
+    FleetObserver, ReplicaContext, ReplicaSettings, default_replica_id, exchanges, outcomes,
+};
 use crate::runtime::standings::{ChangeLog, StartExchange};
 use crate::runtime::state::{Restore, StateEvent};
 use crate::runtime::{
@@ -408,8 +410,16 @@ impl App {
             let observer: FleetObserver = Arc::new(observe::fleet_observer(Arc::clone(&telemetry)));
             let on_long_work = lower_priority;
             let outcomes = from_reloads;
-            let context =
-                ReplicaContext { store, state, trusted_keys, reload, outcomes, exchanges, observer, on_long_work };
+            let context = ReplicaContext {
+                store,
+                state,
+                trusted_keys,
+                reload,
+                outcomes,
+                exchanges,
+                observer,
+                on_long_work,
+            };
             if let Some(fleet) = start_fleet(&settings, &telemetry, context)? {
                 // The lock may have come before the slot had the replica.
                 fleet_slot.get_or_init(|| fleet).wake();

@@ -12,7 +12,7 @@ use super::tls::TlsStatus;
 use crate::access::Access;
 use crate::access::audit::{AuditLog, AuditStatus};
 use crate::api::admin::{LastFailure, StatusSource};
-use crate::runtime::standings::{JournalState, StandingCounts};
+use crate::runtime::standings::{JournalState, OverruledRecord, Standing, StandingCounts};
 use crate::runtime::state::StateStatus;
 use crate::runtime::{Fleet, HeldBackCompany, KeysInForce, LastReload, Standings, StateDir};
 
@@ -100,7 +100,13 @@ impl StatusSource for Status {
             members.insert("trusted_keys".to_owned(), keys.status());
         }
         if let (Some(fleet), Some(members)) = (&self.fleet, status.as_object_mut()) {
-            members.insert("fleet".to_owned(), fleet.status());
+            let mut fleet = fleet.status();
+            if let (Some(fleet), Some(shared)) = (fleet.as_object_mut(), self.standings.shared()) {
+                fleet.insert("standings_revision".to_owned(), shared.revision.into());
+                fleet.insert("standings_pending".to_owned(), shared.pending.into());
+                fleet.insert("overruled".to_owned(), overruled(&shared.overruled));
+            }
+            members.insert("fleet".to_owned(), fleet);
         }
         if let (Some(tls), Some(members)) = (&self.tls, status.as_object_mut()) {
             members.insert("tls".to_owned(), tls.to_json());
@@ -155,6 +161,21 @@ fn held_back(companies: &[HeldBackCompany]) -> Value {
         })
     };
     companies.iter().map(part).collect()
+}
+
+/// Returns the standings that lost against more restrictive ones, the latest last.
+fn overruled(overruled: &[OverruledRecord]) -> Value {
+    let standing = |standing: &Option<Standing>| standing.as_ref().map(Standing::fields);
+    let part = |OverruledRecord { key, lost, won, at }: &OverruledRecord| {
+        json!({
+            "company": key.company,
+            "account": key.account,
+            "lost": standing(lost),
+            "won": standing(won),
+            "at": time(*at),
+        })
+    };
+    overruled.iter().map(part).collect()
 }
 
 /// Formats a time in RFC 3339. Returns `None` for a time out of range.

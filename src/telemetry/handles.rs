@@ -79,6 +79,8 @@ struct FleetMetrics {
     rejected: [Counter; names::FLEET_REASONS.len()],
     clock_offset: Gauge,
     fetch_bytes: Counter,
+    pending: Gauge,
+    overruled: Counter,
 }
 
 /// The gauges of a replica of a fleet.
@@ -445,6 +447,8 @@ impl Telemetry {
                 .map(|reason| series.counter(&names::FLEET_REJECTED, &[("reason", reason.as_str())])),
             clock_offset: series.gauge(&names::FLEET_CLOCK_OFFSET, &[]),
             fetch_bytes: series.counter(&names::FLEET_FETCH_BYTES, &[]),
+            pending: series.gauge(&names::FLEET_PENDING, &[]),
+            overruled: series.counter(&names::FLEET_OVERRULED, &[]),
         });
     }
 
@@ -456,6 +460,13 @@ impl Telemetry {
         fleet.generation.set(now.release_generation as f64);
         fleet.expiry.set(now.release_expires.map_or(0.0, |at| at.as_second() as f64));
         fleet.clock_offset.set(now.clock_offset_millis as f64 / 1000.0);
+    }
+
+    /// Sets the number of standings that the broker does not have yet, and of those that were overruled.
+    pub fn set_shared_standings(&self, pending: usize, overruled: u64) {
+        let Some(fleet) = self.fleet.get() else { return };
+        fleet.pending.set(pending as f64);
+        fleet.overruled.absolute(overruled);
     }
 
     /// Counts a release of the fleet that this replica did not take.

@@ -377,6 +377,14 @@ switchboard_model::text_enum! {
 pub(super) const REJECTION_STAGES: [RejectionStage; RejectionStage::ALL.len()] = RejectionStage::ALL;
 /// Values of the label `stage` of `switchboard_snapshot_load_duration_seconds`.
 pub(super) const LOAD_STAGES: [LoadStage; LoadStage::ALL.len()] = LoadStage::ALL;
+pub(super) const FLEET_PENDING: Metric = metric(
+    "switchboard_fleet_standings_pending",
+    "Accounts with a standing of this replica that the broker does not have yet. Absent without a fleet.",
+);
+pub(super) const FLEET_OVERRULED: Metric = metric(
+    "switchboard_fleet_overruled_total",
+    "Standings that lost against a more restrictive one, as this replica found. Absent without a fleet.",
+);
 /// Values of the label `reason` of `switchboard_fleet_rejected_total`.
 pub(super) const FLEET_REASONS: [Reason; Reason::ALL.len()] = Reason::ALL;
 /// Values of the label `levels` of `switchboard_climbed_total`.

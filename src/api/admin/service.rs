@@ -211,6 +211,8 @@ fn metrics(context: &AdminContext) -> String {
     context.telemetry.set_standings_writable(matches!(state, JournalState::InMemory | JournalState::Writing));
     if let Some(fleet) = &context.fleet {
         context.telemetry.set_fleet(&fleet.measurements());
+        let shared = context.standings.shared().unwrap_or_default();
+        context.telemetry.set_shared_standings(shared.pending, shared.overruled_total);
     }
     context.telemetry.render()
 }

@@ -26,8 +26,8 @@ use tokio::time::sleep;
 use super::kept::{Failure, Kept, Ready, Work, blocking_work, disk_failure};
 use super::{FleetEvent, FleetObserver, InService, Outcome, RELEASE, ReplicaContext, Shared, now};
 use crate::runtime::read_bounded;
-use crate::runtime::standings::Exchange;
 use crate::runtime::reload_event::ReloadSignal;
+use crate::runtime::standings::Exchange;
 use crate::runtime::state::{CURRENT, PREVIOUS, StateDir};
 use crate::runtime::store::Store;
 use crate::runtime::trusted_keys::KeysInForce;
@@ -117,7 +117,8 @@ impl Replica {
         folder: PathBuf,
         status: ReplicaStatus,
     ) -> Replica {
-        let ReplicaContext { store, state, trusted_keys, reload, outcomes, exchanges, observer, .. } = context;
+        let ReplicaContext { store, state, trusted_keys, reload, outcomes, exchanges, observer, .. } =
+            context;
         let envelope = read_bounded(&release_path(&folder.join(RELEASE)), MAX_ENVELOPE_BYTES).ok();
         Replica {
             shared,
