@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::document::{Document, Example, members};
 use super::request::Request;
+use crate::cli::switchboard;
 use crate::harness::{DaemonProcess, HttpClient, HttpResponse};
 
 /// Members that differ between two starts or builds. Only their types are compared.
@@ -54,6 +55,7 @@ fn every_example_is_the_daemons_answer() {
             Some("no_snapshot") => request.ask(&document, &without),
             Some("principals") => request.ask(&document, &guarded),
             Some("overloaded") => overloaded(&document, &request),
+            Some("no_broker") => no_broker(&document, &request, &example.example["x-after"]),
             Some("following") => following(&document, &request),
             Some("draining") => draining(&document, &request),
             Some("internal") => request.with_header("X-Switchboard-Panic: explain").ask(&document, &demo),
@@ -82,6 +84,19 @@ fn following(document: &Document, request: &Request) -> HttpResponse {
     let _first = DaemonProcess::start(&["--standings", journal.to_str().unwrap()]);
     let second = DaemonProcess::start(&["--standings", journal.to_str().unwrap()]);
     request.ask(document, &second)
+}
+
+/// Queries a replica of a fleet whose broker cannot be reached.
+fn no_broker(document: &Document, request: &Request, before: &Value) -> HttpResponse {
+    let folder = tempfile::tempdir().unwrap();
+    let state = folder.path().to_str().unwrap();
+    let kept = folder.path().join("current.swb");
+    switchboard(&["compile", "config/demo", "-o", kept.to_str().unwrap()]);
+    let replica = DaemonProcess::start(&["--fleet", "nats://127.0.0.1:1", "--state", state]);
+    if before.is_object() {
+        assert_eq!(Request::stated(before).ask(document, &replica).status, 202);
+    }
+    request.ask(document, &replica)
 }
 
 /// Queries a daemon whose only connection is in use.

@@ -208,10 +208,7 @@ fn refusal(refused: StandingError) -> Problem {
             "Another process writes the journal of standings. \
             Send the request to that process, or retry when this one has taken over.",
         ),
-        StandingError::NoBroker(reason) => Problem::new(&NO_BROKER).with_detail(format!(
-            "The change takes away a restriction, so it needs the broker of the fleet: {reason}. \
-            Nothing was changed. Send the request again when the broker is back."
-        )),
+        StandingError::NoBroker(_) => Problem::new(&NO_BROKER),
         StandingError::ChangeLog(error) => {
             let detail = format!(
                 "The audit log cannot be written, so nothing was changed: {error}. \
