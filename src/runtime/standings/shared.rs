@@ -5,14 +5,14 @@ use std::collections::{BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 
 use switchboard_fleet::shared::{
-    BusWrite, Changes, InForce, Key, Reply, SharedEvent, SharedStandings, Ticket,
+    BusWrite, Changes, InForce, Key, Reply as SharedReply, SharedEvent, SharedStandings, Ticket,
 };
 use switchboard_fleet::standings::{Standing as SharedStanding, Value as SharedValue};
 use switchboard_fleet::watch::Position;
 use switchboard_model::UnixMillis;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use super::standing::{AccountKey, Author, Standing, Until};
+use super::standing::{AccountKey, Author, Reach, Standing, StandingError, Until};
 
 /// Interval at which the journal gets what arrived from the broker. A second at most may pass.
 pub(super) const SAVE_INTERVAL: Duration = Duration::from_millis(500);
@@ -56,10 +56,13 @@ pub struct OverruledRecord {
     pub at: UnixMillis,
 }
 
+/// Receives the answer to a request.
+pub(super) type Reply = Box<dyn FnOnce(Result<Reach, StandingError>) + Send>;
+
 /// A request that waits for the broker.
 pub(super) struct WaitingRequest {
     pub(super) change: OwnedChange,
-    pub(super) reply: super::writer::Reply,
+    pub(super) reply: Reply,
 }
 
 /// A change with its author, for the change log.
@@ -223,7 +226,7 @@ impl Standing {
 }
 
 /// Returns whether a request changed nothing, so that it needs no record.
-pub(super) fn is_nothing(replies: &[(Ticket, Reply)], has_record: bool) -> bool {
+pub(super) fn is_nothing(replies: &[(Ticket, SharedReply)], has_record: bool) -> bool {
     !has_record && !replies.is_empty()
 }
 

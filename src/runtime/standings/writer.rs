@@ -23,7 +23,7 @@ use switchboard_model::UnixMillis;
 use switchboard_registry::Stamp;
 
 use super::journal::{Journal, JournalContents, OpenedJournal, SharedContents, StandingChange};
-use super::shared::{OwnedChange, Shared, SharedStatus, StartExchange, WaitingRequest, is_nothing};
+use super::shared::{OwnedChange, Reply, Shared, SharedStatus, StartExchange, WaitingRequest, is_nothing};
 use super::standing::{
     AccountKey, Author, Reach, Standing, StandingError, StandingsEvent, StandingsObserver,
 };
@@ -96,8 +96,6 @@ enum Request {
     /// Calls the function after the journal is released.
     HandOver(Box<dyn FnOnce() + Send>),
 }
-
-pub(super) type Reply = Box<dyn FnOnce(Result<Reach, StandingError>) + Send>;
 
 /// A handle that changes standings from any thread.
 #[derive(Clone)]
