@@ -674,7 +674,7 @@ pub struct BlobsArguments {
     /// [default: the broker's object store]
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, requires = "url", verbatim_doc_comment)]
     pub blobs: Option<PathBuf>,
-    /// URL under which the web server serves the folder, such as https://blobs.example/switchboard/
+    /// URL under which the web server serves the folder
     #[arg(long, value_name = "URL", value_hint = ValueHint::Url, requires = "blobs")]
     pub url: Option<String>,
 }
