@@ -863,3 +863,45 @@ fn standings_from_before_the_fleet_come_into_it_and_out_of_it() {
     );
     assert!(fs::read_to_string(&journal).unwrap().starts_with("switchboard standings 1\n"));
 }
+
+/// A journal that cannot be written must not keep the restrictions of others out of force.
+#[test]
+#[cfg_attr(not(has_nats_server), ignore = "needs nats-server: apt-get install nats-server")]
+fn standings_arrive_although_the_journal_cannot_be_opened_or_is_damaged() {
+    let site = Site::new();
+    let release = site.release(1, &["acme"]);
+    site.publish(&release, &[]);
+    let [mut a, b] = ["a", "b"].map(|id| site.replica(id, &[]));
+    for daemon in [&a, &b] {
+        wait_until("the release is served", || generation(daemon) == 1);
+    }
+    for account in [ACCOUNTS[0], ACCOUNTS[1]] {
+        assert_eq!(set(&b, account, SUSPENDED), (200, "fleet".to_owned()));
+        wait_for_standing(&a, account, "suspended");
+    }
+    let journal = site.state("a").join("standings.journal");
+    let text = || fs::read_to_string(&journal).unwrap();
+    wait_until("the journal has both", || ACCOUNTS[..2].iter().all(|account| text().contains(account)));
+    a.kill();
+    // One bit of a record that the broker has.
+    let damaged = text().replacen("\"revision\"", "\"rEvision\"", 1);
+    fs::write(&journal, damaged).unwrap();
+    let mut a = site.replica("a", &[]);
+    for account in [ACCOUNTS[0], ACCOUNTS[1]] {
+        wait_for_standing(&a, account, "suspended");
+    }
+    a.kill();
+    fs::remove_file(&journal).unwrap();
+    // The journal cannot be locked, so that it cannot be written.
+    let lock = site.state("a").join("standings.journal.lock");
+    fs::remove_file(&lock).unwrap();
+    fs::create_dir(&lock).unwrap();
+    let a = site.replica("a", &[]);
+    for account in [ACCOUNTS[0], ACCOUNTS[1]] {
+        wait_for_standing(&a, account, "suspended");
+    }
+    assert_eq!(set(&a, ACCOUNTS[2], SUSPENDED).0, 500);
+    fs::remove_dir(&lock).unwrap();
+    wait_until("the journal is written again", || set(&a, ACCOUNTS[2], SUSPENDED).0 == 200);
+    wait_for_standing(&b, ACCOUNTS[2], "suspended");
+}

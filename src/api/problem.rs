@@ -26,8 +26,8 @@ pub const NO_BROKER: ProblemKind = ProblemKind {
     code: "no_broker",
     status: 503,
     title: "No broker",
-    detail: "The change takes away a restriction, so it needs the broker of the fleet. Nothing was changed. \
-             Send the request again when the broker is back.",
+    detail: "The change takes away a restriction, and the broker of the fleet did not acknowledge it. The \
+             restriction stays in force until the broker has the change. Send the request again.",
 };
 
 /// No account has the id or the address that the request names.

@@ -197,6 +197,8 @@ struct UnderWay {
     losses: u64,
     /// The course of a request. `None` for a value that is pending from before.
     course: Option<Course>,
+    /// The value that was pending when the change was requested.
+    pending_then: Option<WriteId>,
 }
 
 #[derive(Debug, Clone)]
@@ -204,6 +206,7 @@ struct Waiting {
     ticket: Ticket,
     value: Value,
     course: Course,
+    pending_then: Option<WriteId>,
     deadline: Instant,
 }
 
@@ -265,6 +268,8 @@ impl SharedStandings {
         let Request { key, standing, since, by, id } = request;
         let ticket = self.next_ticket();
         let before = self.accounts.get(&key).cloned();
+        let pending = before.as_ref().and_then(|state| state.account.pending());
+        let pending_then = pending.map(|(_, pending)| pending.id.clone());
         let mut changes = Changes::default();
         let mut value = Value { id, standing, since, by, replaces: None };
         let course = self.update(&key, now, &mut changes, |account| account.change(&mut value, now));
@@ -274,7 +279,8 @@ impl SharedStandings {
         };
         match course {
             Course::LocalFirst | Course::BrokerFirst => {
-                let waiting = Waiting { ticket, value, course, deadline: at + WRITE_TIMEOUT };
+                let deadline = at + WRITE_TIMEOUT;
+                let waiting = Waiting { ticket, value, course, pending_then, deadline };
                 self.accounts.entry(key.clone()).or_default().waiting.push_back(waiting);
                 self.proceed(&key, &mut changes);
             }
@@ -298,12 +304,12 @@ impl SharedStandings {
         let mut changes = Changes::default();
         let under_way = self.accounts.get_mut(key).map(|state| &mut state.under_way);
         let done = under_way.and_then(|under_way| under_way.take_if(|write| write.ticket == ticket));
-        let Some(UnderWay { value, course, losses, .. }) = done else { return changes };
+        let Some(UnderWay { value, course, losses, pending_then, .. }) = done else { return changes };
         let reply = match outcome {
             Outcome::Written(revision) if losses == self.losses => {
                 let overruled = self.update(key, now, &mut changes, |account| match course {
                     Some(Course::BrokerFirst) => {
-                        account.changed_at_broker(&value, *revision);
+                        account.changed_at_broker(&value, *revision, pending_then.as_ref());
                         None
                     }
                     _ => account.acknowledged(&value, *revision),
@@ -469,9 +475,13 @@ impl SharedStandings {
         let Some(state) = self.accounts.get_mut(key).filter(|state| state.under_way.is_none()) else {
             return;
         };
-        let Some(Waiting { ticket, value, course, deadline }) = state.waiting.pop_front() else { return };
+        let Some(Waiting { ticket, value, course, pending_then, deadline }) = state.waiting.pop_front()
+        else {
+            return;
+        };
         let expected = state.account.revision();
-        state.under_way = Some(UnderWay { ticket, value: value.clone(), losses, course: Some(course) });
+        state.under_way =
+            Some(UnderWay { ticket, value: value.clone(), losses, course: Some(course), pending_then });
         changes.writes.push(BusWrite { ticket, key: key.clone(), value, expected, repeats: true, deadline });
     }
 
@@ -489,7 +499,13 @@ impl SharedStandings {
             let Some(write) = write else { continue };
             let (ticket, losses) = (self.next_ticket(), self.losses);
             if let Some(state) = self.accounts.get_mut(&key) {
-                state.under_way = Some(UnderWay { ticket, value: write.value.clone(), losses, course: None });
+                state.under_way = Some(UnderWay {
+                    ticket,
+                    value: write.value.clone(),
+                    losses,
+                    course: None,
+                    pending_then: None,
+                });
             }
             let (value, expected, deadline) = (write.value, write.expected, at + WRITE_TIMEOUT);
             changes.writes.push(BusWrite { ticket, key, value, expected, repeats: false, deadline });

@@ -318,10 +318,10 @@ impl Account {
         lost
     }
 
-    /// Receives the acknowledgement of a change that went to the broker first. A pending value ends, because the
-    /// change was requested when the pending value was in force.
-    pub fn changed_at_broker(&mut self, value: &Value, revision: u64) {
-        self.pending = None;
+    /// Receives the acknowledgement of a change that went to the broker first. The value that was pending when the
+    /// change was requested ends. One that was made since then stays.
+    pub fn changed_at_broker(&mut self, value: &Value, revision: u64, pending_then: Option<&WriteId>) {
+        self.pending.take_if(|pending| Some(&pending.value.id) == pending_then);
         self.learn(value, revision);
     }
 
@@ -467,7 +467,7 @@ mod tests {
         let mut clear = cleared("c");
         assert_eq!(account.change(&mut clear, now), Course::BrokerFirst);
         assert_eq!(clear.replaces, Some(WriteId("a".to_owned())));
-        account.changed_at_broker(&clear, 7);
+        account.changed_at_broker(&clear, 7, None);
         assert_eq!(account.standing(now), None);
     }
 

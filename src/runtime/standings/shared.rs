@@ -16,6 +16,8 @@ use super::standing::{AccountKey, Author, Reach, Standing, StandingError, Until}
 
 /// Interval at which the journal gets what arrived from the broker. A second at most may pass.
 pub(super) const SAVE_INTERVAL: Duration = Duration::from_millis(500);
+/// Interval at which standings that are put back are looked for.
+const DUE_INTERVAL: Duration = Duration::from_millis(50);
 
 /// The side of the writer in the exchange of standings with the broker.
 pub struct Exchange {
@@ -62,6 +64,8 @@ pub(super) type Reply = Box<dyn FnOnce(Result<Reach, StandingError>) + Send>;
 /// A request that waits for the broker.
 pub(super) struct WaitingRequest {
     pub(super) change: OwnedChange,
+    /// Whether the change is on the disk here, so that it is pending without the broker.
+    pub(super) is_local: bool,
     pub(super) reply: Reply,
 }
 
@@ -84,6 +88,8 @@ pub(super) struct Shared {
     /// The position in the journal.
     saved: Option<Position>,
     saved_at: Instant,
+    /// The last time at which the next due time was looked for.
+    looked_at: Instant,
 }
 
 impl Shared {
@@ -103,6 +109,7 @@ impl Shared {
             ends: BTreeSet::new(),
             saved: position,
             saved_at: Instant::now(),
+            looked_at: Instant::now(),
         };
         let now = UnixMillis::from(std::time::SystemTime::now());
         let all = shared.standings.all_in_force(now);
@@ -110,12 +117,9 @@ impl Shared {
         shared
     }
 
-    /// Sends writes to the exchange.
-    pub(super) fn send(&self, writes: Vec<BusWrite>) {
-        for write in writes {
-            // The exchange ends with the process.
-            let _ = self.writes.send(write);
-        }
+    /// Sends writes to the exchange. Returns those that it does not take, because it has ended.
+    pub(super) fn send(&self, writes: Vec<BusWrite>) -> Vec<BusWrite> {
+        writes.into_iter().filter_map(|write| self.writes.send(write).err()).map(|unsent| unsent.0).collect()
     }
 
     /// Notes the end of what is in force.
@@ -143,8 +147,8 @@ impl Shared {
     /// Returns the time until the next work without a request.
     pub(super) fn due_in(&self) -> Duration {
         let save = SAVE_INTERVAL.saturating_sub(self.saved_at.elapsed());
-        let due = self.standings.next_due().map(|at| at.saturating_duration_since(Instant::now()));
-        due.map_or(save, |due| due.min(save))
+        // The next due time is looked for at intervals, because that looks at each pending standing.
+        if self.standings.pending().len() > 0 { save.min(DUE_INTERVAL) } else { save }
     }
 
     /// Returns whether the journal must get what it does not have. Counts the interval anew.
@@ -168,6 +172,10 @@ impl Shared {
     /// Writes what is pending and due.
     pub(super) fn tick(&mut self, now: UnixMillis) -> Option<Changes> {
         let at = Instant::now();
+        if at.duration_since(self.looked_at) < DUE_INTERVAL {
+            return None;
+        }
+        self.looked_at = at;
         self.standings.next_due().filter(|due| *due <= at)?;
         Some(self.standings.tick(now, at))
     }

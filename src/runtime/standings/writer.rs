@@ -14,8 +14,8 @@ use std::time::{Duration, Instant, SystemTime};
 use parking_lot::Mutex;
 use switchboard_fleet::bus::random_id;
 use switchboard_fleet::shared::{
-    Begun, Changes, Key, Record as SharedRecord, Reply as SharedReply, Request as SharedRequest, SharedEvent,
-    SharedStandings,
+    Begun, BusWrite, Changes, Key, Outcome, Record as SharedRecord, Reply as SharedReply,
+    Request as SharedRequest, SharedEvent, SharedStandings,
 };
 use switchboard_fleet::standings::{Value, WriteId};
 use switchboard_fleet::status::rfc3339;
@@ -297,10 +297,17 @@ impl StandingsWriter {
                 }
                 Request::Change(mut change, author, reply) => match self.check(&change) {
                     Err(error) => reply(Err(error)),
-                    Ok(()) if self.fleet.is_some() => match self.begin(change, author, reply) {
-                        Ok(request) => begun.push(request),
-                        Err((error, reply)) => reply(Err(error)),
-                    },
+                    Ok(()) if self.fleet.is_some() => {
+                        // Before the requests begin, because a rewrite contains what has begun.
+                        let prepared = if begun.is_empty() { self.prepare_journal() } else { Ok(()) };
+                        match prepared.map_err(|error| self.refusal(&error)) {
+                            Err(error) => reply(Err(error)),
+                            Ok(()) => match self.begin(change, author, reply) {
+                                Ok(request) => begun.push(request),
+                                Err((error, reply)) => reply(Err(error)),
+                            },
+                        }
+                    }
                     Ok(()) if change.standing.is_none() && !self.has_standing(&change.key, &changes) => {
                         reply(Ok(Reach::Daemon));
                     }
@@ -503,6 +510,10 @@ impl StandingsWriter {
                     self.replace_standings(&JournalContents::read(&path)?);
                     self.last_read = stamp;
                 }
+                // What others restrict is in force here, also while this process cannot write.
+                if unwritable.is_some() && self.fleet.is_some() && self.shared().is_none() {
+                    self.join_fleet(JournalContents::read(&path)?);
+                }
             }
         }
         Ok(())
@@ -531,8 +542,15 @@ impl StandingsWriter {
             return;
         }
         self.replace_standings(&contents);
+        let is_damaged = !contents.damaged.is_empty();
         let (records, position) = match contents.shared {
-            Some(SharedContents { accounts, position }) => (accounts.into_values().collect(), position),
+            Some(SharedContents { accounts, mut position }) => {
+                // A damaged record may be one that the broker has: its values are read from the first one on.
+                if let Some(position) = position.as_mut().filter(|_| is_damaged) {
+                    position.revision = 0;
+                }
+                (accounts.into_values().collect(), position)
+            }
             None => (contents.standings.iter().filter_map(pending_record).collect::<Vec<_>>(), None),
         };
         let standings = SharedStandings::restore(records, position);
@@ -554,7 +572,16 @@ impl StandingsWriter {
             fleet.start = None;
             let waiting = fleet.shared.take().map(|shared| shared.waiting);
             for request in waiting.into_iter().flat_map(HashMap::into_values) {
-                (request.reply)(Err(StandingError::Following));
+                let WaitingRequest { change, is_local, reply } = request;
+                if is_local {
+                    reply(Ok(Reach::Replica));
+                    continue;
+                }
+                let reason = "the process stopped before the broker acknowledged the change";
+                if let Some(log) = &self.change_log {
+                    log.failed(&[change.logged()], reason);
+                }
+                reply(Err(StandingError::NoBroker(reason.to_owned())));
             }
         }
     }
@@ -622,7 +649,8 @@ impl StandingsWriter {
         }
         for BegunRequest { begun, change, reply } in requests {
             if let Some(shared) = self.shared() {
-                shared.waiting.insert(begun.ticket, WaitingRequest { change, reply });
+                let is_local = begun.record.is_some();
+                shared.waiting.insert(begun.ticket, WaitingRequest { change, is_local, reply });
             }
             self.carry_out(begun.changes);
         }
@@ -632,20 +660,19 @@ impl StandingsWriter {
         if records.is_empty() || self.journal.is_none() {
             return Ok(());
         }
-        let written = self.prepare_journal().and_then(|()| match &mut self.journal {
+        let written = match &mut self.journal {
             Some(journal) => journal.append_shared(records, None),
             None => Ok(()),
-        });
-        match written {
-            Ok(()) => {
-                self.set_state(JournalState::Writing);
-                Ok(())
-            }
-            Err(error) => {
-                self.report_failure(&error);
-                Err(StandingError::Journal(error.to_string()))
-            }
-        }
+        };
+        written.map_err(|error| self.refusal(&error))?;
+        self.set_state(JournalState::Writing);
+        Ok(())
+    }
+
+    /// Reports that the journal cannot be written, and returns the reason for a request.
+    fn refusal(&self, error: &io::Error) -> StandingError {
+        self.report_failure(error);
+        StandingError::Journal(error.to_string())
     }
 
     /// Receives an event of the exchange with the broker.
@@ -670,8 +697,10 @@ impl StandingsWriter {
             }
             self.put_in_force((&in_force.key).into(), in_force.value.as_ref());
         }
-        if let Some(shared) = self.shared() {
-            shared.send(writes);
+        let unsent = self.shared().map(|shared| shared.send(writes)).unwrap_or_default();
+        for BusWrite { key, ticket, .. } in unsent {
+            let outcome = Outcome::Failed("the replica has no connection to the broker".to_owned());
+            self.receive(SharedEvent::Written(key, ticket, outcome));
         }
         for overruled in overruled {
             let key = AccountKey::from(&overruled.key);
@@ -686,7 +715,7 @@ impl StandingsWriter {
             let Some(request) = self.shared().and_then(|shared| shared.waiting.remove(&ticket)) else {
                 continue;
             };
-            let WaitingRequest { change, reply: answer } = request;
+            let WaitingRequest { change, reply: answer, .. } = request;
             answer(match reply {
                 SharedReply::Fleet => Ok(Reach::Fleet),
                 SharedReply::Replica(_) => Ok(Reach::Replica),

@@ -285,7 +285,8 @@ impl State {
                 let attempt = replica.attempt.as_ref().filter(|attempt| attempt.value.id == value.id);
                 match (flight.answer, attempt) {
                     (Some(Ok(revision)), Some(Attempt { is_local_first: false, .. })) => {
-                        replica.account.changed_at_broker(value, revision);
+                        let pending = replica.account.pending().map(|(_, pending)| pending.id.clone());
+                        replica.account.changed_at_broker(value, revision, pending.as_ref());
                         self.answered(at, true);
                     }
                     (Some(Ok(revision)), attempt) => {
