@@ -183,7 +183,9 @@ fn logs_and_problems_have_no_phone_number() {
     daemon.log("snapshot rejected");
     daemon.signal(Signal::HUP);
     loop {
-        let line = daemon.log("");
+        let mut line = daemon.log("");
+        // Any digits may be in the time.
+        line.as_object_mut().unwrap().remove("timestamp");
         assert!(!line.to_string().contains("7400"), "{line}");
         if line["message"].as_str().unwrap().starts_with("snapshot rejected") {
             break;
