@@ -309,7 +309,7 @@ impl Tail {
             file.read_exact_at(&mut bytes, start).map(|()| bytes)
         };
         let head = read(0, len)?;
-        // After a power failure, a file may end with many bytes that nobody wrote.
+        // After a power failure, a file may end with many bytes that were never written.
         let mut whole_len = len;
         while whole_len > 0 {
             let start = whole_len.saturating_sub(MAX_LINE_BYTES as u64);

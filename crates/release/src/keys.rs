@@ -186,7 +186,7 @@ impl PublicKey {
         match CompressedEdwardsY(self.0).decompress() {
             None => Some("`ed25519` is not an Ed25519 key; copy the line from the .pub file again"),
             Some(point) if point.is_small_order() => Some(
-                "`ed25519` is a weak key, for which anybody can make signatures; make a key with `switchboard keygen`",
+                "`ed25519` is a weak key, for which signatures can be forged; make a key with `switchboard keygen`",
             ),
             Some(_) => None,
         }

@@ -164,7 +164,7 @@ pub struct ExchangeReceiver(mpsc::UnboundedReceiver<Exchange>);
 /// Returns what starts the exchange of standings, and the end for the replica.
 pub fn exchanges() -> (StartExchange, ExchangeReceiver) {
     let (sender, receiver) = mpsc::unbounded_channel();
-    // The replica has ended if nobody receives.
+    // The replica has ended if the channel is closed.
     (Box::new(move |exchange| drop(sender.send(exchange))), ExchangeReceiver(receiver))
 }
 
@@ -213,7 +213,7 @@ impl Outcomes {
             ReloadEvent::Unreadable { reason } => Outcome::Unreadable((*reason).to_owned()),
             _ => return,
         };
-        // The replica has ended if nobody receives.
+        // The replica has ended if the channel is closed.
         let _ = self.0.send(outcome);
     }
 }
