@@ -6,6 +6,7 @@
 #[allow(dead_code, reason = "the tests of the crate use the rest")]
 pub(crate) mod broker;
 mod daemon_process;
+pub(crate) mod fleet_site;
 mod generated_file;
 mod http_client;
 mod in_process_daemon;
