@@ -46,7 +46,7 @@ fn replica_serves_the_release_and_starts_from_its_state_without_a_broker() {
     assert_eq!(status["last_reload"], Value::Null, "a fleet without a release is no fault");
 
     // The broker comes, and a release later.
-    site.broker.restart();
+    site.broker.restart().unwrap();
     wait_until("the replica is connected", || is_connected(&daemon));
     let first = site.release(7, &["acme"]);
     site.publish(&first, &[]);
@@ -90,7 +90,7 @@ fn replica_serves_the_release_and_starts_from_its_state_without_a_broker() {
     let daemon = site.replica("r", &["--require-snapshot"]);
     assert_eq!((daemon.get(QUERY).0, &daemon.status()["snapshot"]["from_state"]), (200, &json!(true)));
     // The broker confirms the snapshot, which needs no transfer.
-    site.broker.restart();
+    site.broker.restart().unwrap();
     wait_until_served(&daemon, 7);
     wait_until("the release is confirmed", || daemon.status()["snapshot"]["from_state"] == false);
     assert_eq!(fetched_bytes(&daemon), 0.0);
@@ -330,21 +330,21 @@ fn broker_that_dies_freezes_or_loses_its_memory_changes_nothing() {
     wait_until("the loss is noticed", || !is_connected(&daemon));
     assert_eq!((daemon.get(QUERY).0, daemon.status()["fleet"]["state"].clone()), (200, json!("serving")));
     assert_eq!(daemon.metric("switchboard_fleet_connected"), 0.0);
-    site.broker.restart();
+    site.broker.restart().unwrap();
     site.publish(&site.release(8, &["acme", "zeta"]), &[]);
     wait_until_served(&daemon, 8);
 
     // A half-open connection: the broker does not answer.
-    site.broker.freeze();
+    site.broker.freeze().unwrap();
     wait_until("the silence is noticed", || !is_connected(&daemon));
     assert_eq!(daemon.get(QUERY).0, 200);
-    site.broker.thaw();
+    site.broker.thaw().unwrap();
     wait_until("the replica is connected again", || is_connected(&daemon));
 
     // Without a store, and then with empty buckets.
     site.broker.kill();
-    site.broker.lose_memory();
-    site.broker.restart();
+    site.broker.lose_memory().unwrap();
+    site.broker.restart().unwrap();
     wait_until("the replica is connected to the empty broker", || is_connected(&daemon));
     daemon.log("the release of the fleet cannot be read");
     site.init();
@@ -558,7 +558,7 @@ fn standings_of_one_replica_are_in_force_on_all_through_cuts_restarts_and_losses
     a.kill();
     let a = start(&site, "a");
     assert_eq!(standing(&a, account[3]), "suspended", "a pending standing survives a kill");
-    site.broker.restart();
+    site.broker.restart().unwrap();
     wait_for_standing(&b, account[3], "suspended");
     wait_for_standing(&a, account[0], "suspended");
     assert_eq!(standing(&b, account[0]), "suspended");
@@ -571,8 +571,8 @@ fn standings_of_one_replica_are_in_force_on_all_through_cuts_restarts_and_losses
 
     // A broker that comes back empty clears nothing, and gets the restrictions back.
     site.broker.kill();
-    site.broker.lose_memory();
-    site.broker.restart();
+    site.broker.lose_memory().unwrap();
+    site.broker.restart().unwrap();
     site.init();
     site.publish(&release, &[]);
     let late = start(&site, "late");

@@ -14,8 +14,8 @@ use tempfile::TempDir;
 
 use crate::cli::{stderr, stdout};
 use crate::expected::{acme, demo, edit};
-use crate::harness::broker::{Broker, programs};
 use crate::harness::{wait_until, wait_within};
+use fleet_testbed::broker::{Broker, programs};
 
 /// A broker with its buckets, and a folder for files.
 struct Fleet {
@@ -31,7 +31,7 @@ impl Fleet {
     }
 
     fn without_buckets() -> Fleet {
-        Fleet { broker: Broker::start(&programs()[0]), folder: tempfile::tempdir().unwrap() }
+        Fleet { broker: Broker::start(&programs()[0]).unwrap(), folder: tempfile::tempdir().unwrap() }
     }
 
     fn url(&self) -> String {

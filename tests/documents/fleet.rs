@@ -13,8 +13,8 @@ use switchboard_fleet::publish::{Publisher, Store};
 use super::root;
 use crate::cli::{stderr, stdout};
 use crate::expected::{acme, edit};
-use crate::harness::broker::{Broker, programs};
 use crate::harness::wait_until;
+use fleet_testbed::broker::{Broker, programs};
 
 fn page() -> String {
     fs::read_to_string(root().join("docs/fleet.md")).unwrap()
@@ -60,7 +60,7 @@ fn permissions_of_the_page_are_enough_and_not_more() {
     let users = ["ADMIN", "PUBLISHER", "REPLICA"]
         .iter()
         .fold(users, |users, name| users.replace(&format!("${name}_PASSWORD"), "secret"));
-    let broker = Broker::start_with(&programs()[0], &users, &[]);
+    let broker = Broker::start_with(&programs()[0], &users, &[]).unwrap();
     let [admin, publisher, replica] =
         ["admin", "publisher", "replica"].map(|user| broker.settings_of(user).urls);
     let succeed = |url: &str, arguments: &[&str]| {
@@ -115,11 +115,11 @@ fn leaf_node_of_the_page_reaches_the_broker() {
     let hub = block_with("text", "leafnodes { listen")
         .replace("0.0.0.0:7422", &format!("127.0.0.1:{port}"))
         .replace("/var/lib/nats", "FOLDER/store");
-    let hub = Broker::start_with(&programs()[0], &hub, &[]);
+    let hub = Broker::start_with(&programs()[0], &hub, &[]).unwrap();
     let leaf = block_with("text", "leafnodes { remotes")
         .replace("broker.example:7422", &format!("127.0.0.1:{port}"));
     // The helper gives each server a JetStream.
-    let leaf = Broker::start_with(&programs()[0], &format!("jetstream: disabled\n{leaf}"), &[]);
+    let leaf = Broker::start_with(&programs()[0], &format!("jetstream: disabled\n{leaf}"), &[]).unwrap();
     let (hub, leaf) = (hub.settings().urls, leaf.settings().urls);
     assert!(run(&hub, &["fleet", "init"]).status.success());
     let registry = acme();

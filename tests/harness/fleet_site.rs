@@ -16,8 +16,8 @@ use switchboard_snapshot::{Snapshot, header};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
-use super::broker::{Broker, programs};
 use super::{DaemonProcess, small_registry, wait_until};
+use fleet_testbed::broker::{Broker, programs};
 
 /// What the web server does with a request for a path.
 #[derive(Clone)]
@@ -126,7 +126,7 @@ pub(crate) struct Release {
 
 impl Site {
     pub(crate) fn new() -> Site {
-        let broker = Broker::start(&programs()[0]);
+        let broker = Broker::start(&programs()[0]).unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let site = Site { broker, runtime, web: Web::start(), folder: tempfile::tempdir().unwrap() };
         site.init();
@@ -135,7 +135,7 @@ impl Site {
 
     /// Creates the buckets.
     pub(crate) fn init(&self) {
-        self.runtime.block_on(self.broker.initialized());
+        self.runtime.block_on(self.broker.initialized()).unwrap();
     }
 
     pub(crate) fn url(&self) -> String {
@@ -206,7 +206,7 @@ impl Site {
     /// Sets a value of the release by compare-and-set.
     pub(crate) fn put(&self, key: &str, value: Vec<u8>) {
         self.runtime.block_on(async {
-            let bus = self.broker.bus().await;
+            let bus = self.broker.bus().await.unwrap();
             let revision = bus.get(Bucket::Release, key).await.unwrap().map_or(0, |entry| entry.revision);
             bus.update(Bucket::Release, key, value, revision, CALL_TIMEOUT).await.unwrap();
         });
@@ -214,7 +214,7 @@ impl Site {
 
     /// Returns the status that a replica wrote to the broker, or null.
     pub(crate) fn reported(&self, id: &str) -> Value {
-        let get = async { self.broker.bus().await.get(Bucket::Status, id).await };
+        let get = async { self.broker.bus().await.unwrap().get(Bucket::Status, id).await };
         let value = self.runtime.block_on(get).unwrap().and_then(|entry| entry.value);
         value.map_or(Value::Null, |value| serde_json::from_slice(&value).unwrap())
     }

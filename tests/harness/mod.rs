@@ -2,9 +2,6 @@
 //! sends given bytes. A test waits for an event with [`wait_until`]. A test sleeps only if the time itself is
 //! under test, or to assert that nothing happens meanwhile.
 
-#[path = "../../crates/fleet/tests/fleet/broker.rs"]
-#[allow(dead_code, reason = "the tests of the crate use the rest")]
-pub(crate) mod broker;
 mod daemon_process;
 pub(crate) mod fleet_site;
 mod generated_file;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use switchboard_fleet::bus::{Bucket, Bus, BusError, BusSettings, CALL_TIMEOUT, EPOCH_KEY, Unreachable};
 
-use crate::broker::{Broker, programs};
+use fleet_testbed::broker::{Broker, programs};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -13,8 +13,8 @@ const SECOND: Duration = Duration::from_secs(1);
 #[cfg_attr(not(has_nats_server), ignore = "needs nats-server: apt-get install nats-server")]
 async fn init_creates_buckets_once_and_reports_differences() {
     for program in programs() {
-        let broker = Broker::start(&program);
-        let bus = broker.bus().await;
+        let broker = Broker::start(&program).unwrap();
+        let bus = broker.bus().await.unwrap();
         let missing = bus.memory(Bucket::Release).await.unwrap_err();
         assert_eq!(missing, BusError::NoBucket("KV_test_release".to_owned()));
         assert!(missing.to_string().contains("switchboard fleet init"));
@@ -49,8 +49,8 @@ async fn init_creates_buckets_once_and_reports_differences() {
 #[cfg_attr(not(has_nats_server), ignore = "needs nats-server: apt-get install nats-server")]
 async fn of_two_writers_one_wins() {
     for program in programs() {
-        let broker = Broker::start(&program);
-        let (a, b) = (broker.initialized().await, broker.bus().await);
+        let broker = Broker::start(&program).unwrap();
+        let (a, b) = (broker.initialized().await.unwrap(), broker.bus().await.unwrap());
         let write = async |bus: &Bus, value: &str, expected| {
             bus.update(Bucket::Release, "current", value.into(), expected, SECOND).await
         };
@@ -83,14 +83,14 @@ async fn of_two_writers_one_wins() {
 #[cfg_attr(not(has_nats_server), ignore = "needs nats-server: apt-get install nats-server")]
 async fn no_call_outlasts_its_limit() {
     for program in programs() {
-        let mut broker = Broker::start(&program);
-        let bus = broker.initialized().await;
+        let mut broker = Broker::start(&program).unwrap();
+        let bus = broker.initialized().await.unwrap();
         let write = async |value: &str| {
             let started = Instant::now();
             let written = bus.update(Bucket::Standings, "acme.wa", value.into(), 0, SECOND).await;
             (written.unwrap_err(), started.elapsed())
         };
-        broker.freeze();
+        broker.freeze().unwrap();
         let (error, took) = write("frozen").await;
         assert!(
             matches!(error, BusError::TimedOut { call: "set a value", limit: SECOND, refusal: None }),
@@ -108,14 +108,14 @@ async fn no_call_outlasts_its_limit() {
         assert_eq!(bus.list(Bucket::Status).await, Err(BusError::Disconnected));
         assert_eq!(bus.init(1).await, Err(BusError::Disconnected));
         assert!(started.elapsed() < SECOND);
-        broker.thaw();
+        broker.thaw().unwrap();
         link.wait_for(|link| link.connected).await.unwrap();
         // The write that got no answer took effect. The one that was refused locally was never sent.
         let found = bus.get(Bucket::Standings, "acme.wa").await.unwrap().unwrap();
         assert_eq!(found.value.as_deref(), Some("frozen".as_bytes()));
         broker.kill();
         link.wait_for(|link| !link.connected).await.unwrap();
-        broker.restart();
+        broker.restart().unwrap();
         link.wait_for(|link| link.connected && link.connections >= 3).await.unwrap();
     }
 }
@@ -162,7 +162,7 @@ authorization {
 #[cfg_attr(not(has_nats_server), ignore = "needs nats-server: apt-get install nats-server")]
 async fn replica_may_not_write_a_release() {
     for program in programs() {
-        let broker = Broker::start_with(&program, USERS, &[]);
+        let broker = Broker::start_with(&program, USERS, &[]).unwrap();
         let publisher = Bus::connect(&broker.settings_of("publisher"), Unreachable::Fail).await.unwrap();
         publisher.init(1).await.unwrap();
         let replica = Bus::connect(&broker.settings_of("replica"), Unreachable::Fail).await.unwrap();
@@ -219,7 +219,7 @@ async fn broker_and_client_prove_their_identity_by_certificates() {
         ("stranger.key", &*stranger_key),
     ];
     for program in programs() {
-        let broker = Broker::start_with(&program, config, &files);
+        let broker = Broker::start_with(&program, config, &files).unwrap();
         let with = |ca: &str, name: Option<&str>| BusSettings {
             ca: Some(broker.path(ca)),
             certificate: name

@@ -17,7 +17,7 @@ use switchboard_fleet::fetch::{FetchError, Fetched, Fetcher};
 use switchboard_fleet::release::{Current, Encoding, Reason, Source};
 use switchboard_release::Variant;
 
-use crate::broker::{Broker, programs};
+use fleet_testbed::broker::{Broker, programs};
 
 const STALL: Duration = Duration::from_millis(300);
 
@@ -364,8 +364,8 @@ async fn nginx_gives_the_rest_of_a_file() {
 #[cfg_attr(not(has_nats_server), ignore = "needs nats-server: apt-get install nats-server")]
 async fn object_store_gives_a_snapshot_and_never_hangs() {
     for program in programs() {
-        let broker = Broker::start(&program);
-        let bus = broker.initialized().await;
+        let broker = Broker::start(&program).unwrap();
+        let bus = broker.initialized().await.unwrap();
         let bytes = snapshot();
         let encoded = zstd::encode_all(&bytes[..], 3).unwrap();
         let store = bus.snapshots().await.unwrap();

@@ -12,7 +12,6 @@
     reason = "tests fail by panicking"
 )]
 
-mod broker;
 mod bus;
 mod fetch;
 mod merge;

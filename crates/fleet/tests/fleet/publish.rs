@@ -14,7 +14,7 @@ use switchboard_release::{Envelope, Manifest, Variant};
 use tempfile::TempDir;
 use tokio::time::timeout;
 
-use crate::broker::{Broker, programs};
+use fleet_testbed::broker::{Broker, programs};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 /// A share that 20 replicas have, and its next wave.
@@ -48,8 +48,8 @@ struct Place {
 
 impl Place {
     async fn new(program: &Path) -> Place {
-        let broker = Broker::start(program);
-        let bus = broker.initialized().await;
+        let broker = Broker::start(program).unwrap();
+        let bus = broker.initialized().await.unwrap();
         let publisher = Publisher::new(bus, &broker.settings(), Store::Broker).unwrap();
         Place { broker, publisher, folder: tempfile::tempdir().unwrap() }
     }
@@ -249,7 +249,7 @@ async fn broker_that_restarts_delays_a_release() {
         link.wait_for(|link| link.connected).await.unwrap();
         publisher.announce(&seen, &envelope(2), vec![source], 100).await.unwrap();
     });
-    place.broker.restart();
+    place.broker.restart().unwrap();
     timeout(PATIENCE, announced).await.unwrap().unwrap();
     assert_eq!(place.in_force().await, (2, Some(Rollout { generation: 2, percent: 100 })));
 }
@@ -298,8 +298,8 @@ async fn snapshots_that_no_release_names_are_removed() {
 #[tokio::test]
 #[cfg_attr(not(has_nats_server), ignore = "needs nats-server: apt-get install nats-server")]
 async fn folder_of_a_web_server_is_written_read_back_and_swept() {
-    let broker = Broker::start(&programs()[0]);
-    let bus = broker.initialized().await;
+    let broker = Broker::start(&programs()[0]).unwrap();
+    let bus = broker.initialized().await.unwrap();
     let folder = tempfile::tempdir().unwrap();
     let temporary = tempfile::tempdir().unwrap();
     let served = folder.path().to_owned();

@@ -13,7 +13,7 @@ use switchboard_fleet::watch::{Position, WatchEvent};
 use switchboard_model::{Condition, UnixMillis};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use crate::broker::{Broker, programs};
+use fleet_testbed::broker::{Broker, programs};
 
 const NOW: UnixMillis = UnixMillis(0);
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -481,8 +481,8 @@ async fn standings_reach_every_replica_over_faults_of_the_broker() {
     let holds =
         |rank_of: u8| move |standings: &SharedStandings| rank(standings.in_force(&key(0), NOW)) == rank_of;
     for program in programs() {
-        let mut broker = Broker::start(&program);
-        let (bus_a, bus_b) = (broker.initialized().await, broker.bus().await);
+        let mut broker = Broker::start(&program).unwrap();
+        let (bus_a, bus_b) = (broker.initialized().await.unwrap(), broker.bus().await.unwrap());
         let (mut a, mut b) = (Live::start(&bus_a), Live::start(&bus_b));
         let (reply, took) = a.request(0, Some(Condition::Draining)).await;
         assert_eq!(reply, Reply::Fleet);
@@ -507,13 +507,13 @@ async fn standings_reach_every_replica_over_faults_of_the_broker() {
 
         // Without the broker: restrictions are in force here, and nothing is cleared.
         assert_eq!(a.request(1, Some(Condition::Draining)).await.0, Reply::Fleet);
-        broker.freeze();
+        broker.freeze().unwrap();
         let (reply, took) = a.request(0, Some(Condition::Suspended)).await;
         assert!(matches!(reply, Reply::Replica(_)), "{reply:?}");
         assert!(took < Duration::from_millis(1_500), "{took:?}");
         let (reply, _) = a.request(1, None).await;
         assert!(matches!(reply, Reply::NoBroker(_)), "{reply:?}");
-        broker.thaw();
+        broker.thaw().unwrap();
         broker.kill();
         let mut link = bus_a.link();
         link.wait_for(|link| !link.connected).await.unwrap();
@@ -527,9 +527,9 @@ async fn standings_reach_every_replica_over_faults_of_the_broker() {
         a.request(2, Some(Condition::Suspended)).await;
 
         // The broker comes back without its memory.
-        broker.lose_memory();
-        broker.restart();
-        broker.initialized().await;
+        broker.lose_memory().unwrap();
+        broker.restart().unwrap();
+        broker.initialized().await.unwrap();
         a.until("all is put back", |standings| {
             standings.pending().len() == 0 && standings.position().is_some()
         })

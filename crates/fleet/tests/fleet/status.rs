@@ -10,7 +10,7 @@ use switchboard_fleet::status::{ReplicaStatus, ReportHealth, State, fleet_status
 use switchboard_release::{Envelope, Manifest, Variant};
 use tokio::sync::watch;
 
-use crate::broker::{Broker, programs};
+use fleet_testbed::broker::{Broker, programs};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -49,8 +49,8 @@ async fn until(bus: &Bus, expected: impl Fn(&Value) -> bool) {
 #[cfg_attr(not(has_nats_server), ignore = "needs nats-server: apt-get install nats-server")]
 async fn status_follows_each_replica_over_a_restart_of_the_broker() {
     for program in programs() {
-        let mut broker = Broker::start(&program);
-        let bus = broker.initialized().await;
+        let mut broker = Broker::start(&program).unwrap();
+        let bus = broker.initialized().await.unwrap();
         let empty = fleet_status(&bus).await.unwrap();
         assert_eq!(empty.json.to_string(), r#"{"release":null,"rollout":null,"replicas":[]}"#);
         assert!(!empty.all_serve);
@@ -69,8 +69,12 @@ async fn status_follows_each_replica_over_a_restart_of_the_broker() {
         let (a, of_a) = watch::channel(status("a"));
         let (b, of_b) = watch::channel(serving("b.example"));
         let tasks = [
-            tokio::spawn(report(broker.bus().await, of_a, health)),
-            tokio::spawn(report(broker.bus().await, of_b, watch::channel(ReportHealth::default()).0)),
+            tokio::spawn(report(broker.bus().await.unwrap(), of_a, health)),
+            tokio::spawn(report(
+                broker.bus().await.unwrap(),
+                of_b,
+                watch::channel(ReportHealth::default()).0,
+            )),
         ];
         let first = reported.wait_for(|health| health.clock_offset_millis.is_some());
         let offset =
@@ -101,7 +105,7 @@ async fn status_follows_each_replica_over_a_restart_of_the_broker() {
             reason: Some(Reason::Signature),
             ..serving("a")
         });
-        broker.restart();
+        broker.restart().unwrap();
         let both = |json: &Value| {
             let count = json["replicas"].as_array().map(Vec::len);
             count == Some(2) && json["replicas"][0]["reason"] == "signature"

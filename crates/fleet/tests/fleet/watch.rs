@@ -7,7 +7,7 @@ use switchboard_fleet::bus::{Bucket, Bus, BusError, Unreachable};
 use switchboard_fleet::watch::{Position, Watch, WatchEvent};
 use tokio::time::timeout;
 
-use crate::broker::{Broker, programs};
+use fleet_testbed::broker::{Broker, programs};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -51,8 +51,8 @@ async fn write(bus: &Bus, accounts: usize, values: std::ops::Range<usize>) -> u6
 #[cfg_attr(not(has_nats_server), ignore = "needs nats-server: apt-get install nats-server")]
 async fn watch_lists_and_then_follows() {
     for program in programs() {
-        let broker = Broker::start(&program);
-        let bus = broker.initialized().await;
+        let broker = Broker::start(&program).unwrap();
+        let bus = broker.initialized().await.unwrap();
         let mut empty = Watch::start(&bus, Bucket::Standings, None);
         let (values, ..) = read_to(&mut empty, 0).await;
         assert!(values.is_empty());
@@ -79,9 +79,9 @@ async fn watch_lists_and_then_follows() {
 #[cfg_attr(not(has_nats_server), ignore = "needs nats-server: apt-get install nats-server")]
 async fn watch_loses_and_repeats_nothing_over_kills_of_the_broker() {
     for program in programs() {
-        let mut broker = Broker::start(&program);
-        let bus = broker.initialized().await;
-        let (writer, mut watch) = (broker.bus().await, Watch::start(&bus, Bucket::Standings, None));
+        let mut broker = Broker::start(&program).unwrap();
+        let bus = broker.initialized().await.unwrap();
+        let (writer, mut watch) = (broker.bus().await.unwrap(), Watch::start(&bus, Bucket::Standings, None));
         let mut expected = BTreeMap::new();
         let mut link = writer.link();
         for round in 0..3 {
@@ -91,7 +91,7 @@ async fn watch_loses_and_repeats_nothing_over_kills_of_the_broker() {
             // Killed with entries on their way.
             broker.kill();
             link.wait_for(|link| !link.connected).await.unwrap();
-            broker.restart();
+            broker.restart().unwrap();
             link.wait_for(|link| link.connected).await.unwrap();
             let (values, losses, _) = read_to(&mut watch, last).await;
             assert_eq!(losses, 0);
@@ -107,14 +107,14 @@ async fn watch_loses_and_repeats_nothing_over_kills_of_the_broker() {
 #[cfg_attr(not(has_nats_server), ignore = "needs nats-server: apt-get install nats-server")]
 async fn watch_reports_a_broker_that_lost_its_memory() {
     for program in programs() {
-        let mut broker = Broker::start(&program);
-        let bus = broker.initialized().await;
+        let mut broker = Broker::start(&program).unwrap();
+        let bus = broker.initialized().await.unwrap();
         let mut watch = Watch::start(&bus, Bucket::Standings, None);
         let last = write(&bus, 1000, 0..20).await;
         let (_, _, before) = read_to(&mut watch, last).await;
         broker.kill();
-        broker.lose_memory();
-        broker.restart();
+        broker.lose_memory().unwrap();
+        broker.restart().unwrap();
         // Without buckets, the watch reports that they are missing, and no value.
         loop {
             match next(&mut watch).await {
@@ -123,7 +123,7 @@ async fn watch_reports_a_broker_that_lost_its_memory() {
                 other => panic!("{other:?}"),
             }
         }
-        let publisher = broker.initialized().await;
+        let publisher = broker.initialized().await.unwrap();
         // Fewer entries than before, so that a watch from the old revision would see none.
         let last = write(&publisher, 1000, 100..105).await;
         let (values, losses, after) = read_to(&mut watch, last).await;
@@ -145,8 +145,8 @@ async fn watch_reports_a_broker_that_lost_its_memory() {
 #[cfg_attr(not(has_nats_server), ignore = "needs nats-server: apt-get install nats-server")]
 async fn watch_finds_a_bucket_that_was_replaced_without_a_reconnection() {
     for program in programs() {
-        let broker = Broker::start(&program);
-        let bus = broker.initialized().await;
+        let broker = Broker::start(&program).unwrap();
+        let bus = broker.initialized().await.unwrap();
         let mut watch = Watch::start(&bus, Bucket::Standings, None);
         let last = write(&bus, 1000, 0..20).await;
         read_to(&mut watch, last).await;
@@ -164,11 +164,11 @@ async fn watch_finds_a_bucket_that_was_replaced_without_a_reconnection() {
 #[cfg_attr(not(has_nats_server), ignore = "needs nats-server: apt-get install nats-server")]
 async fn watch_waits_for_a_broker_that_starts_later() {
     for program in programs() {
-        let mut broker = Broker::prepared(&program);
+        let mut broker = Broker::prepared(&program).unwrap();
         let bus = Bus::connect(&broker.settings(), Unreachable::Wait).await.unwrap();
         let mut watch = Watch::start(&bus, Bucket::Release, None);
-        broker.restart();
-        let publisher = broker.initialized().await;
+        broker.restart().unwrap();
+        let publisher = broker.initialized().await.unwrap();
         let last = publisher.put(Bucket::Release, "rollout", "{}".into()).await.unwrap();
         let (values, losses, _) = read_to(&mut watch, last).await;
         // The epoch and the value.
@@ -180,15 +180,15 @@ async fn watch_waits_for_a_broker_that_starts_later() {
 #[cfg_attr(not(has_nats_server), ignore = "needs nats-server: apt-get install nats-server")]
 async fn watch_survives_a_half_open_connection() {
     for program in programs() {
-        let broker = Broker::start(&program);
-        let bus = broker.initialized().await;
+        let broker = Broker::start(&program).unwrap();
+        let bus = broker.initialized().await.unwrap();
         let mut watch = Watch::start(&bus, Bucket::Standings, None);
         let last = write(&bus, 1000, 0..5).await;
         read_to(&mut watch, last).await;
-        broker.freeze();
+        broker.freeze().unwrap();
         let mut link = bus.link();
         timeout(PATIENCE, link.wait_for(|link| !link.connected)).await.unwrap().unwrap();
-        broker.thaw();
+        broker.thaw().unwrap();
         timeout(PATIENCE, link.wait_for(|link| link.connected)).await.unwrap().unwrap();
         let last = write(&bus, 1000, 5..10).await;
         let (values, losses, _) = read_to(&mut watch, last).await;
@@ -200,8 +200,8 @@ async fn watch_survives_a_half_open_connection() {
 #[cfg_attr(not(has_nats_server), ignore = "needs nats-server: apt-get install nats-server")]
 async fn slow_reader_gets_every_entry() {
     for program in programs() {
-        let broker = Broker::start(&program);
-        let bus = broker.initialized().await;
+        let broker = Broker::start(&program).unwrap();
+        let bus = broker.initialized().await.unwrap();
         let mut watch = Watch::start(&bus, Bucket::Standings, None);
         read_to(&mut watch, 0).await;
         // More than the queues of the client and of the watch, while nothing is read.
@@ -220,8 +220,8 @@ async fn slow_reader_gets_every_entry() {
 #[cfg_attr(not(has_nats_server), ignore = "needs nats-server: apt-get install nats-server")]
 async fn slow_reader_loses_nothing_at_a_reconnection() {
     for program in programs() {
-        let mut broker = Broker::start(&program);
-        let bus = broker.initialized().await;
+        let mut broker = Broker::start(&program).unwrap();
+        let bus = broker.initialized().await.unwrap();
         let mut watch = Watch::start(&bus, Bucket::Standings, None);
         read_to(&mut watch, 0).await;
         // The queue of the watch is full, and its next entry waits, when the connection ends.
@@ -229,7 +229,7 @@ async fn slow_reader_loses_nothing_at_a_reconnection() {
         let mut link = bus.link();
         broker.kill();
         link.wait_for(|link| !link.connected).await.unwrap();
-        broker.restart();
+        broker.restart().unwrap();
         link.wait_for(|link| link.connections >= 2).await.unwrap();
         let (values, losses, _) = read_to(&mut watch, last).await;
         assert_eq!((values.len(), losses), (2_000, 0));
