@@ -75,6 +75,7 @@ struct FleetMetrics {
     connected: Gauge,
     stale: Gauge,
     generation: Gauge,
+    rollout: Gauge,
     expiry: Gauge,
     rejected: [Counter; names::FLEET_REASONS.len()],
     clock_offset: Gauge,
@@ -92,6 +93,8 @@ pub struct FleetMeasurements {
     pub stale: Duration,
     /// Generation of the release. 0 before the first.
     pub release_generation: u64,
+    /// Percentage of the replicas that take the release now.
+    pub rollout_percent: u8,
     /// Time from which the release counts as stale.
     pub release_expires: Option<Timestamp>,
     /// Time by which this machine's clock is ahead of the broker's, in milliseconds.
@@ -442,6 +445,7 @@ impl Telemetry {
             connected: series.gauge(&names::FLEET_CONNECTED, &[]),
             stale: series.gauge(&names::FLEET_STALE, &[]),
             generation: series.gauge(&names::FLEET_GENERATION, &[]),
+            rollout: series.gauge(&names::FLEET_ROLLOUT, &[]),
             expiry: series.gauge(&names::FLEET_EXPIRY, &[]),
             rejected: names::FLEET_REASONS
                 .map(|reason| series.counter(&names::FLEET_REJECTED, &[("reason", reason.as_str())])),
@@ -458,6 +462,7 @@ impl Telemetry {
         fleet.connected.set(f64::from(u8::from(now.connected)));
         fleet.stale.set(now.stale.as_secs_f64());
         fleet.generation.set(now.release_generation as f64);
+        fleet.rollout.set(f64::from(now.rollout_percent));
         fleet.expiry.set(now.release_expires.map_or(0.0, |at| at.as_second() as f64));
         fleet.clock_offset.set(now.clock_offset_millis as f64 / 1000.0);
     }

@@ -168,6 +168,10 @@ pub(super) const FLEET_GENERATION: Metric = metric(
     "switchboard_fleet_release_generation",
     "Generation of the last release whose manifest was accepted as genuine, in service or not. 0 before the first. Absent without a fleet.",
 );
+pub(super) const FLEET_ROLLOUT: Metric = metric(
+    "switchboard_fleet_rollout_percent",
+    "Percentage of the replicas that take this release now. 100 after the last wave, without waves, and before the first release. Absent without a fleet.",
+);
 pub(super) const FLEET_EXPIRY: Metric = metric(
     "switchboard_fleet_release_expires_timestamp_seconds",
     "Unix time from which this release counts as stale. 0 if its manifest states none. Absent without a fleet.",

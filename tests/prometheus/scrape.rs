@@ -12,12 +12,16 @@ use super::{dashboard, documents, traffic};
 use crate::harness::{DaemonProcess, get};
 
 #[test]
-#[cfg_attr(not(has_prometheus), ignore = "needs prometheus: apt-get install prometheus")]
+#[cfg_attr(
+    not(all(has_prometheus, has_nats_server)),
+    ignore = "needs prometheus and nats-server: apt-get install prometheus nats-server"
+)]
 fn every_kind_of_answer_is_scraped_recorded_and_shown_on_the_dashboard() {
     let served = traffic::everything();
     let daemon = &served.daemon;
-    let prometheus = Prometheus::start(&[("switchboard", &daemon.admin)]);
-    let ask = || traffic::ask(&served.data);
+    let replica = &served.replica;
+    let prometheus = Prometheus::start(&[("switchboard", &daemon.admin), ("fleet", &replica.admin)]);
+    let ask = || [&served.data, &replica.data].into_iter().for_each(|data| traffic::ask(data));
     let recorded = |prometheus: &Prometheus| -> Vec<String> {
         let rules = prometheus.rules().into_iter().filter(|rule| rule["type"] == "recording");
         rules.map(|rule| rule["name"].as_str().unwrap().to_owned()).collect()
@@ -37,7 +41,8 @@ fn every_kind_of_answer_is_scraped_recorded_and_shown_on_the_dashboard() {
     assert_eq!(prometheus.complaints(), Vec::<Value>::new());
 
     every_kind_was_served(&prometheus);
-    let exposition = Exposition::read(&get(&daemon.admin, "/metrics").1);
+    let scrapes = [daemon, replica].map(|daemon| get(&daemon.admin, "/metrics").1);
+    let exposition = Exposition::read(&scrapes.concat());
     for rule in prometheus.rules() {
         exposition.hold(rule["query"].as_str().unwrap());
     }

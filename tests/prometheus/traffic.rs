@@ -2,14 +2,17 @@
 
 use std::fs;
 use std::io::{Read, Write};
+use std::path::Path;
 
 use rustix::process::Signal;
 use switchboard_release::SigningKey;
 use tempfile::TempDir;
 
+use crate::cli::{stderr, switchboard};
 use crate::expected::{acme, of};
 use crate::harness::{DaemonProcess, HttpClient, request, wait_until};
 use crate::tls::certificates::Certificates;
+use fleet_testbed::broker::{Broker, programs};
 
 /// A principal whose token is `swb_idle`, and callers without a token.
 const PRINCIPALS: &str = r#"
@@ -30,6 +33,9 @@ pub(super) struct Served {
     pub(super) daemon: DaemonProcess,
     /// The address of the data listener without TLS.
     pub(super) data: String,
+    /// The only replica of a fleet, which serves its release.
+    pub(super) replica: DaemonProcess,
+    _broker: Broker,
     _folder: TempDir,
     _certificates: Certificates,
 }
@@ -79,7 +85,25 @@ pub(super) fn everything() -> Served {
         let head = format!("GET /v1/select HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n\r\n");
         send(&data, &head);
     }
-    Served { daemon, data, _folder: folder, _certificates: certificates }
+    let (broker, replica) = fleet(&registry, folder.path());
+    Served { daemon, data, replica, _broker: broker, _folder: folder, _certificates: certificates }
+}
+
+/// Publishes a registry to a fleet, and starts its replica.
+fn fleet(registry: &Path, folder: &Path) -> (Broker, DaemonProcess) {
+    let broker = Broker::start(&programs()[0]).unwrap();
+    let (url, state) = (broker.settings().urls, folder.join("replica"));
+    for command in [
+        &["fleet", "init"][..],
+        &["fleet", "publish", registry.to_str().unwrap(), "--expires", "2999-01-01T00:00:00Z"],
+    ] {
+        let output = switchboard(&[command, &["--fleet", &url]].concat());
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    }
+    let replica =
+        DaemonProcess::start(&["--fleet", &url, "--state", state.to_str().unwrap(), "--spread", "0"]);
+    wait_until("the replica serves the release", || replica.status()["fleet"]["state"] == "serving");
+    (broker, replica)
 }
 
 fn outcome(daemon: &DaemonProcess, outcome: &str, least: f64) {

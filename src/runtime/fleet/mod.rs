@@ -349,6 +349,7 @@ impl Fleet {
             connected: view.connected,
             stale: view.heard.elapsed(),
             release_generation: view.release.as_ref().map_or(0, |release| release.generation),
+            rollout_percent: view.percent.unwrap_or(100),
             release_expires: view.release.as_ref().and_then(|release| release.expires),
             clock_offset_millis: view.clock_offset_millis.unwrap_or(0),
         }
