@@ -1,6 +1,7 @@
 //! The commands of the load test.
 
 use clap::{Parser, Subcommand};
+use fleet_testbed::command;
 use generator::{BankArguments, RegistryArguments, generate_bank, generate_registry};
 use loadtest::{Tied, compare, null, report::files, run, run_tied, soak};
 use std::{
@@ -57,11 +58,13 @@ enum LoadTestCommand {
     /// Generate the demo bank of config/demo
     #[command(after_help = "Example:\n  loadtest bank -o bank && ls bank/meridian")]
     Bank(BankArguments),
-    /// Run a daemon under load, reloads, changing standings and slow clients, and check
-    /// that its memory does not grow
+    /// Run a daemon under load, reloads, standings and slow clients, and check that its memory does not grow
     #[command(after_help = "Example: an hour with the release build\n  \
         cargo build --release --workspace && loadtest soak --duration 60m")]
     Soak(soak::Soak),
+    /// Measure a fleet of replicas: standings, releases, rollbacks, a broker that goes, requests a second
+    #[command(after_help = "Example: loadtest fleet --daemons 3 --simulated 0 --accounts 1000000 release")]
+    Fleet(command::Fleet),
     /// Run a server on hyper that answers every request with the same bytes, as the upper limit of a rate
     #[command(after_help = "Example:\n  loadtest null --listen 127.0.0.1:7500 &\n  \
         wrk -t1 -c32 http://127.0.0.1:7500/")]
@@ -70,19 +73,16 @@ enum LoadTestCommand {
     Tied(Tied),
 }
 
-/// Returns `run` with its defaults.
-fn default_command() -> LoadTestCommand {
-    Cli::parse_from(["loadtest", "run"]).command.unwrap_or(LoadTestCommand::Run(Box::default()))
-}
-
 fn main() -> ExitCode {
-    let done = match Cli::parse().command.unwrap_or_else(default_command) {
+    let run = || Cli::parse_from(["loadtest", "run"]).command.unwrap_or(LoadTestCommand::Run(Box::default()));
+    let done = match Cli::parse().command.unwrap_or_else(run) {
         LoadTestCommand::Run(options) => run::run(&options),
         LoadTestCommand::Compare(it) => compare::run(&it),
         LoadTestCommand::Page(it) => files::write_page(&it),
         LoadTestCommand::Registry(it) => generate_registry(&it),
         LoadTestCommand::Bank(it) => generate_bank(&it),
         LoadTestCommand::Soak(soak) => soak::run(&soak),
+        LoadTestCommand::Fleet(fleet) => command::run(&fleet),
         LoadTestCommand::Null(null) => null::run(&null),
         LoadTestCommand::Tied(tied) => run_tied(&tied),
     };
