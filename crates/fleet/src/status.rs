@@ -18,7 +18,8 @@ pub const REPORT_INTERVAL: Duration = Duration::from_secs(20);
 /// The minimum time between two writes, for a replica that changes quickly.
 const MIN_INTERVAL: Duration = Duration::from_millis(200);
 /// The minimum time before a write that has only another revision of the standings. A thousand replicas would
-/// otherwise write a million times for a thousand standings.
+/// otherwise write a million times for a thousand standings. The write is put off by up to the same time, because
+/// all replicas would otherwise write at the moment at which they receive a standing.
 const REVISION_INTERVAL: Duration = Duration::from_secs(2);
 const FIRST_RETRY: Duration = Duration::from_millis(500);
 const LAST_RETRY: Duration = Duration::from_secs(5);
@@ -88,18 +89,40 @@ pub struct FleetStatus {
     pub all_serve: bool,
 }
 
+/// How a status differs from the one that was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Change {
+    /// Only another revision of the standings.
+    Revision,
+    /// Anything else.
+    Other,
+}
+
 impl ReplicaStatus {
-    /// Returns the time after the last write before which a change to another status is not written.
-    fn interval_to(&self, other: &ReplicaStatus) -> Option<Duration> {
-        let of_standings = |status: &ReplicaStatus| ReplicaStatus {
-            standings_revision: 0,
-            clock: String::new(),
-            ..status.clone()
-        };
-        if of_standings(self) != of_standings(other) {
-            Some(MIN_INTERVAL)
-        } else {
-            (self.standings_revision != other.standings_revision).then_some(REVISION_INTERVAL)
+    /// Returns how another status differs. It is called for each standing that arrives, so that nothing is cloned.
+    fn change_to(&self, other: &ReplicaStatus) -> Option<Change> {
+        let ReplicaStatus {
+            id,
+            version,
+            schema,
+            generation,
+            digest,
+            state,
+            reason,
+            since,
+            standings_revision,
+            // The clock is that of the write.
+            clock: _,
+            started,
+            signed,
+        } = self;
+        let is_same = (id, version, schema) == (&other.id, &other.version, &other.schema)
+            && (generation, digest) == (&other.generation, &other.digest)
+            && (state, reason, since) == (&other.state, &other.reason, &other.since)
+            && (started, signed) == (&other.started, &other.signed);
+        match is_same {
+            false => Some(Change::Other),
+            true => (*standings_revision != other.standings_revision).then_some(Change::Revision),
         }
     }
 }
@@ -141,14 +164,21 @@ pub async fn report(
                 }
             }
         }
+        let mut has_revision = false;
         loop {
             tokio::select! {
                 changed = status.changed() => {
                     if changed.is_err() {
                         return;
                     }
-                    if let Some(interval) = current.interval_to(&status.borrow_and_update()) {
-                        next = next.min(written + interval);
+                    match current.change_to(&status.borrow_and_update()) {
+                        Some(Change::Other) => next = next.min(written + MIN_INTERVAL),
+                        Some(Change::Revision) if !has_revision => {
+                            has_revision = true;
+                            let spread = REVISION_INTERVAL.mul_f64(fastrand::f64());
+                            next = next.min((written + REVISION_INTERVAL).max(Instant::now() + spread));
+                        }
+                        Some(Change::Revision) | None => {}
                     }
                 }
                 // The sender lives as long as the bus.
@@ -296,19 +326,20 @@ mod tests {
     }
 
     #[test]
-    fn each_change_has_its_interval() {
+    fn only_the_revision_of_the_standings_may_be_written_later() {
         let before = status("r", 7);
-        for (after, interval) in [
+        for (after, change) in [
             (before.clone(), None),
             (ReplicaStatus { clock: String::new(), ..before.clone() }, None),
-            (ReplicaStatus { standings_revision: 4, ..before.clone() }, Some(REVISION_INTERVAL)),
+            (ReplicaStatus { standings_revision: 4, ..before.clone() }, Some(Change::Revision)),
             (
                 ReplicaStatus { state: State::Fetching, standings_revision: 4, ..before.clone() },
-                Some(MIN_INTERVAL),
+                Some(Change::Other),
             ),
-            (ReplicaStatus { signed: false, ..before.clone() }, Some(MIN_INTERVAL)),
+            (ReplicaStatus { signed: false, ..before.clone() }, Some(Change::Other)),
+            (ReplicaStatus { digest: None, ..before.clone() }, Some(Change::Other)),
         ] {
-            assert_eq!(before.interval_to(&after), interval, "{after:?}");
+            assert_eq!(before.change_to(&after), change, "{after:?}");
         }
     }
 
