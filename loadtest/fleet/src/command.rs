@@ -134,13 +134,17 @@ async fn measure(fleet: &Fleet, settings: &BedSettings, loadtest: &Path) -> Resu
     let is_wanted = |measure| fleet.measures.is_empty() || fleet.measures.contains(&measure);
     let mut figures: Vec<Figure> = Vec::new();
     let mut broker = String::new();
+    let (mut daemons, mut simulated) = (requests::DAEMONS, requests::SIMULATED);
     if is_wanted(Measure::Requests) {
-        log("requests    in pairs of a daemon without a fleet and one with it");
-        figures.extend(requests::measure(settings, loadtest, extent).await?);
+        log("measure     requests");
+        let (measured, version) = requests::measure(settings, loadtest, extent).await?;
+        figures.extend(measured);
+        broker = version;
     }
     if Measure::value_variants().iter().any(|measure| *measure != Measure::Requests && is_wanted(*measure)) {
         log(&format!("fleet       {} daemons, {} simulated replicas", settings.daemons, settings.simulated));
         let mut bed = Bed::start(settings.clone()).await?;
+        (daemons, simulated) = (settings.daemons, settings.simulated);
         broker = bed.bus.server_version();
         for measure in Measure::value_variants().iter().filter(|measure| is_wanted(**measure)) {
             let name = measure.to_possible_value().map(|value| value.get_name().to_owned());
@@ -161,8 +165,8 @@ async fn measure(fleet: &Fleet, settings: &BedSettings, loadtest: &Path) -> Resu
         processor: processor(),
         cores: thread::available_parallelism().map_or(0, usize::from),
         broker,
-        daemons: fleet.daemons,
-        simulated: fleet.simulated,
+        daemons,
+        simulated,
         accounts: fleet.accounts as usize,
         figures,
     })

@@ -24,22 +24,31 @@ use super::Extent;
 use crate::bed::{Bed, BedSettings, COMPANY};
 use crate::daemon::{Daemon, DaemonSettings, StartingDaemon, command};
 use crate::http::Client;
-use crate::report::{Figure, median};
+use crate::report::Figure;
 use crate::simulated::SimulatedReplica;
 
+/// The number of daemons of the fleet.
+pub const DAEMONS: usize = 1;
+/// The number of simulated replicas, of which the only one sets standings.
+pub const SIMULATED: usize = 1;
 /// The number of different selections.
 const QUERIES: usize = 20_000;
 /// The number of standings that are set each second.
 const STANDINGS: u32 = 1_000;
-/// The scenario: a closed loop of 32 connections, five times 400 ms after 100 ms each.
-const SCENARIO: &str = "about = \"As many requests as are answered\"\nrate = 10\nduration = \"100ms\"\n\
+/// The scenario: a closed loop of 32 connections, five times 400 ms after 100 ms each. Its median is the highest rate,
+/// and the report has one per cent of it as the rate of the run that follows.
+const SCENARIO: &str = "about = \"As many requests as are answered\"\nrate = \"1 %\"\nduration = \"100ms\"\n\
                         warm_up = \"1ms\"\nrepeat = 1\nconnections = 32\nceiling = \"400ms\"\nlatest_us = 1000000\n";
 
-/// Measures the rates, in pairs.
+/// Measures the rates, in pairs. Returns the version of the broker as well.
 ///
 /// # Errors
 /// Returns an error if the machine has one core, or if the load test fails.
-pub async fn measure(settings: &BedSettings, loadtest: &Path, extent: Extent) -> Result<Vec<Figure>> {
+pub async fn measure(
+    settings: &BedSettings,
+    loadtest: &Path,
+    extent: Extent,
+) -> Result<(Vec<Figure>, String)> {
     let all = sched_getaffinity(None).map_err(failed)?;
     let mut usable = (0..CpuSet::MAX_CPU).filter(|core| all.is_set(*core));
     let (Some(first), Some(last)) = (usable.next(), usable.next_back()) else {
@@ -59,12 +68,14 @@ async fn on_cores(
     loadtest: &Path,
     extent: Extent,
     core: usize,
-) -> Result<Vec<Figure>> {
+) -> Result<(Vec<Figure>, String)> {
     let mut launcher = settings.launcher.clone();
     // Before the `--` that ends the options of the launcher.
     launcher.pop();
     launcher.extend(["--cores".into(), core.to_string().into(), "--".into()]);
-    let bed = Bed::start(BedSettings { launcher, daemons: 1, simulated: 1, ..settings.clone() }).await?;
+    let bed =
+        Bed::start(BedSettings { launcher, daemons: DAEMONS, simulated: SIMULATED, ..settings.clone() })
+            .await?;
     let folder = bed.folder.path();
     let alone = start_alone(&bed, folder)?;
     let [in_fleet] = bed.daemons.as_slice() else { return Err(Error::Refused("no daemon".to_owned())) };
@@ -95,13 +106,14 @@ async fn on_cores(
         busy.push(with / without);
         set.push(rate);
     }
-    Ok(vec![
+    let figures = vec![
         Figure::new("daemon without a fleet", "requests/s", rates),
         Figure::new("requests/s with an idle fleet relative to without", "ratio", idle).at_least(0.98, 1.0),
         Figure::new(format!("requests/s during {STANDINGS} standings/s relative to without"), "ratio", busy)
             .at_least(0.95, 0.98),
         Figure::new("standings that were set meanwhile", "1/s", set),
-    ])
+    ];
+    Ok((figures, bed.bus.server_version()))
 }
 
 /// Runs two measurements. The order changes, because the machine may become slower during a pair.
@@ -192,7 +204,7 @@ impl Load<'_> {
         command
             .arg("run")
             .arg(self.folder.join("closed.toml"))
-            .args(["--target", &format!("http://{}", daemon.data), "--ceiling", "--pin", "none", "--queries"])
+            .args(["--target", &format!("http://{}", daemon.data), "--pin", "none", "--queries"])
             .arg(&self.queries)
             .arg("--out")
             .arg(&out)
@@ -212,12 +224,9 @@ impl Load<'_> {
             files.map(|file| file.path()).find(|path| path.extension().is_some_and(|it| it == "json"));
         let report = report.and_then(|path| fs::read(path).ok()).unwrap_or_default();
         let report: Value = serde_json::from_slice(&report).unwrap_or_default();
-        let rates = report.pointer("/ceiling/daemon").and_then(Value::as_array).into_iter().flatten();
-        let rates: Vec<f64> = rates.filter_map(Value::as_f64).collect();
-        if rates.is_empty() {
-            return Err(Error::Refused("the report of `loadtest run` has no highest rate".to_owned()));
-        }
-        Ok(median(&rates))
+        let rate = report.pointer("/runs/0/steps/0/rate").and_then(Value::as_f64);
+        rate.map(|percent| percent * 100.0)
+            .ok_or_else(|| Error::Refused("the report of `loadtest run` has no rate".to_owned()))
     }
 }
 
