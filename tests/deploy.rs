@@ -79,6 +79,7 @@ fn package_has_runbook_rules_dashboard_and_interface_description() {
         ("docs/schema/*.json", format!("{documents}schema/")),
         ("config/prometheus/*.yml", format!("{documents}examples/prometheus/")),
         ("config/grafana/switchboard.json", format!("{documents}examples/grafana/")),
+        ("config/systemd/fleet.conf", format!("{documents}examples/systemd/")),
     ] {
         assert!(packaged.contains(&(source.to_owned(), to)), "{source} in {packaged:?}");
     }
@@ -140,6 +141,40 @@ fn units_and_manifests_pass_a_state_directory_that_they_provide() {
     let path = deployment.lines().find_map(|line| line.trim().strip_prefix("- --state=")).unwrap();
     assert!(deployment.contains(&format!("- name: state\n              mountPath: {path}\n")));
     assert!(deployment.contains("- name: state\n          emptyDir:\n"));
+}
+
+/// The replica of the manifests gets the arguments of the Deployment without the registry, and the variables of a
+/// secret.
+#[test]
+fn arguments_of_a_replica_in_kubernetes_pass_check_config() {
+    let folder = tempfile::tempdir().unwrap();
+    let deployment = text("config/kubernetes/deployment.yaml");
+    let arguments = deployment.lines().filter_map(|line| line.trim().strip_prefix("- --"));
+    let arguments: Vec<String> = arguments
+        .filter(|argument| !argument.starts_with("registry="))
+        .map(|argument| {
+            let path = |name: &str| folder.path().join(name).display().to_string();
+            match argument.split_once('=') {
+                Some(("state", _)) => format!("--state={}", path("state")),
+                Some(("principals", _)) => format!("--principals={}", path("principals.toml")),
+                _ => format!("--{argument}"),
+            }
+        })
+        .collect();
+    assert!(arguments.len() > 4, "{arguments:?}");
+    fs::write(folder.path().join("principals.toml"), text("config/kubernetes/principals.toml")).unwrap();
+    let variables = text("config/kubernetes-fleet/fleet.env");
+    let variables = variables.lines().filter(|line| !line.starts_with('#'));
+    let variables = variables.map(|line| line.split_once('=').unwrap());
+    let check = |variables: &[(&str, &str)]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_switchboard"));
+        command.arg("check-config").args(&arguments).envs(variables.iter().copied()).output().unwrap()
+    };
+    let output = check(&variables.collect::<Vec<_>>());
+    let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    assert!(!said.contains("REPLACE-THIS"), "{said}");
+    assert_eq!(check(&[("SWITCHBOARD_FLEET", "http://nats.nats:4222")]).status.code(), Some(2));
 }
 
 #[test]

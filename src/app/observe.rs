@@ -421,12 +421,14 @@ pub(super) fn fleet_observer(telemetry: Arc<Telemetry>) -> impl Fn(&FleetEvent<'
 
 /// Returns the remedy if the system may forbid connections to other machines, as the systemd unit does.
 fn network_help(error: &str) -> &'static str {
-    // ENETUNREACH, EAFNOSUPPORT. The client of the broker often leaves out the error of the system.
-    let is_forbidden = ["(os error 101)", "(os error 97)"].iter().any(|code| error.contains(code));
-    if is_forbidden || error.ends_with("IO error") {
-        ": check that the broker runs; where the system forbids the network, a systemd unit needs a drop-in with \
-         PrivateNetwork=no and RestrictAddressFamilies=AF_INET AF_INET6, and Kubernetes a rule for egress to the \
-         broker: see docs/deploying.md"
+    // ENETUNREACH, EAFNOSUPPORT, ETIMEDOUT, and names that cannot be resolved for the same reasons. The client of the
+    // broker often leaves out the error of the system.
+    let errors = ["(os error 101)", "(os error 97)", "(os error 110)", "failed to lookup address"];
+    let is_forbidden = errors.iter().any(|text| error.contains(text));
+    if is_forbidden || ["IO error", "DNS error", "timed out"].iter().any(|text| error.ends_with(text)) {
+        ": check that the broker runs and that its name is right; where the system forbids the network, a systemd unit \
+         needs the drop-in fleet.conf with PrivateNetwork=no and RestrictAddressFamilies=AF_INET AF_INET6, and \
+         Kubernetes a rule for egress to the broker: see docs/deploying.md"
     } else {
         ""
     }
@@ -574,7 +576,7 @@ mod tests {
 
     #[test]
     fn errors_of_a_network_that_the_system_forbids_name_the_remedy() {
-        for (code, is_forbidden) in [(101, true), (97, true), (111, false), (110, false), (1, false)] {
+        for (code, is_forbidden) in [(101, true), (97, true), (110, true), (111, false), (1, false)] {
             // The client adds words around the error of the system.
             let error = format!("IO error: {}", io::Error::from_raw_os_error(code));
             let help = network_help(&error);
@@ -584,7 +586,10 @@ mod tests {
                 "{error}"
             );
         }
-        // The text of the client without that of the system.
-        assert!(network_help("nats: IO error").contains("PrivateNetwork=no"));
+        // The texts of the client without those of the system.
+        for error in ["nats: IO error", "nats: DNS error", "nats: timed out"] {
+            assert!(network_help(error).contains("PrivateNetwork=no"), "{error}");
+        }
+        assert_eq!(network_help("nats: authorization violation"), "");
     }
 }
