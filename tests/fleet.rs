@@ -1,6 +1,7 @@
 //! Replicas of a fleet: real daemons, a real broker, and a web server of the test.
 
 use std::fs;
+use std::net::TcpListener;
 use std::path::Path;
 use std::time::SystemTime;
 
@@ -11,6 +12,8 @@ use switchboard_fleet::bus::encode_token;
 use switchboard_fleet::release::{CURRENT_KEY, Encoding};
 use switchboard_release::SigningKey;
 use switchboard_snapshot::{Header, Snapshot, header};
+
+use fleet_testbed::broker::{Broker, programs};
 
 use crate::cli::{stderr, stdout, switchboard};
 use crate::harness::fleet_site::{
@@ -358,6 +361,46 @@ fn broker_that_dies_freezes_or_loses_its_memory_changes_nothing() {
     wait_for(&daemon, 6, "rejected", "generation_old");
     site.publish(&site.release(9, &["acme"]), &[]);
     wait_until_served(&daemon, 9);
+}
+
+/// The client of the broker logs each attempt, and at `trace` its password.
+#[test]
+#[cfg_attr(not(has_nats_server), ignore = "needs nats-server: apt-get install nats-server")]
+fn lost_connection_logs_two_lines_at_most_and_never_the_password() {
+    let users = "authorization { users = [{ user: replica, password: hidden-secret }] }";
+    let mut broker = Broker::start_with(&programs()[0], users, &[]).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("nats://replica:hidden-secret@127.0.0.1:{}", broker.port());
+    let state = folder.path().to_str().unwrap();
+    for levels in ["info", "trace,async_nats=trace"] {
+        let mut daemon = DaemonProcess::start(&["--fleet", &url, "--state", state, "--log-level", levels]);
+        wait_until("the broker is connected", || is_connected(&daemon));
+        broker.kill();
+        // Attempts that fail, one after the other.
+        let listener = TcpListener::bind(("127.0.0.1", broker.port())).unwrap();
+        for _ in 0..4 {
+            drop(listener.accept().unwrap());
+        }
+        drop(listener);
+        broker.restart().unwrap();
+        wait_until("the broker is connected again", || is_connected(&daemon));
+        daemon.signal(Signal::TERM);
+        let (mut lines, last) = daemon.logs_until("stopped");
+        lines.push(last);
+        assert!(daemon.wait().success());
+        let text = lines.iter().map(|line| format!("{line}\n")).collect::<String>();
+        assert!(!text.contains("hidden-secret"), "{text}");
+        let of_broker =
+            |line: &&Value| line["message"].as_str().unwrap_or_default().contains("broker of the fleet ");
+        let of_broker: Vec<_> = lines.iter().filter(of_broker).map(|line| &line["level"]).collect();
+        // The first line may be from before the daemon listened. The reason may be known at once, or a moment later.
+        assert!(matches!(&of_broker[..], [.., last] if *last == "INFO"), "{text}");
+        let lost = of_broker.iter().filter(|level| **level == "WARN").count();
+        assert!((1..=2).contains(&lost), "{text}");
+        if levels == "info" {
+            assert!(!text.contains("event: "), "{text}");
+        }
+    }
 }
 
 #[test]

@@ -25,8 +25,8 @@ use crate::runtime::{HeldBackCompany, KeysEvent, ReloadEvent, Store, first_error
 use crate::telemetry::{AccessFile, LogQueue, PublishedSnapshot, Telemetry};
 
 /// Log levels if `RUST_LOG` is not set. notify logs routine work at `info`, and at `warn` each watched folder that
-/// was removed.
-const DEFAULT_LEVELS: &str = "info,notify=error";
+/// was removed. async_nats logs each attempt to connect, which the daemon reports itself.
+const DEFAULT_LEVELS: &str = "info,notify=error,async_nats=off";
 
 /// Starts logging to standard error, through a queue that no thread waits for.
 ///
@@ -39,7 +39,7 @@ pub fn start_logs(settings: &Settings) -> io::Result<LogQueue> {
         Err(mistake) => (None, Some(mistake)),
     };
     let chosen = settings.log_level.clone().or(variable);
-    let levels = chosen.map_or_else(|| DEFAULT_LEVELS.to_owned(), |levels| without_routine_work(&levels));
+    let levels = completed(&chosen.unwrap_or_else(|| DEFAULT_LEVELS.to_owned()));
     // The access log has a switch of its own. A directive in the levels comes later and has precedence.
     let access = if settings.access_log > 0.0 { format!("{ACCESS_TARGET}=info,") } else { String::new() };
     let filter = EnvFilter::try_new(format!("{access}{levels}"));
@@ -59,11 +59,13 @@ pub fn start_logs(settings: &Settings) -> io::Result<LogQueue> {
     Ok(queue)
 }
 
-/// Returns these levels without the routine work of notify, unless they name it or are themselves stricter.
-fn without_routine_work(levels: &str) -> String {
-    let has_routine_work =
-        ["warn", "info", "debug", "trace"].iter().any(|level| levels.eq_ignore_ascii_case(level));
-    if has_routine_work { format!("{levels},notify=error") } else { levels.to_owned() }
+/// Returns these levels without the routine work of notify and async_nats, unless they name these crates. A later
+/// directive has precedence over an earlier one for the same module.
+fn completed(levels: &str) -> String {
+    let is_silent = levels.split(',').any(|directive| directive.trim().eq_ignore_ascii_case("off"));
+    let notify = if is_silent { "" } else { "notify=error," };
+    // This module logs passwords and the values of the buckets, at `trace`.
+    format!("{notify}async_nats=off,{levels},async_nats::connection=off")
 }
 
 /// Creates an observer that counts and logs the events of the reload thread. `waits` is whether the daemon waits for
@@ -572,7 +574,54 @@ fn causes(findings: &Findings) -> (Option<String>, Option<String>) {
 mod tests {
     use std::io;
 
-    use super::network_help;
+    use tracing_subscriber::EnvFilter;
+    use tracing_subscriber::prelude::*;
+
+    use super::{DEFAULT_LEVELS, completed, network_help};
+
+    /// Returns whether levels let an event of a module through.
+    fn is_logged(levels: &str, module: &'static str, level: &str) -> bool {
+        let filter = EnvFilter::try_new(completed(levels)).unwrap();
+        let subscriber = tracing_subscriber::registry().with(filter);
+        tracing::subscriber::with_default(subscriber, || match (module, level) {
+            ("switchboard", "info") => tracing::enabled!(target: "switchboard::app", tracing::Level::INFO),
+            ("switchboard", _) => tracing::enabled!(target: "switchboard::app", tracing::Level::DEBUG),
+            ("notify", "error") => tracing::enabled!(target: "notify::inotify", tracing::Level::ERROR),
+            ("notify", _) => tracing::enabled!(target: "notify::inotify", tracing::Level::WARN),
+            ("async_nats", "error") => tracing::enabled!(target: "async_nats", tracing::Level::ERROR),
+            ("async_nats", _) => tracing::enabled!(target: "async_nats", tracing::Level::DEBUG),
+            _ => tracing::enabled!(target: "async_nats::connection", tracing::Level::TRACE),
+        })
+    }
+
+    #[test]
+    fn levels_hide_routine_work_and_never_show_passwords() {
+        let logged = |levels: &str| {
+            [
+                ("switchboard", "info"),
+                ("switchboard", "debug"),
+                ("notify", "error"),
+                ("notify", "warn"),
+                ("async_nats", "error"),
+                ("async_nats", "debug"),
+                ("connection", "trace"),
+            ]
+            .map(|(module, level)| u8::from(is_logged(levels, module, level)))
+        };
+        for (levels, expected) in [
+            (DEFAULT_LEVELS, [1, 0, 1, 0, 0, 0, 0]),
+            ("debug", [1, 1, 1, 0, 0, 0, 0]),
+            ("error", [0, 0, 1, 0, 0, 0, 0]),
+            ("off", [0; 7]),
+            ("info,hyper=trace", [1, 0, 1, 0, 0, 0, 0]),
+            ("info,notify=debug", [1, 0, 1, 1, 0, 0, 0]),
+            ("info,async_nats=debug", [1, 0, 1, 0, 1, 1, 0]),
+            ("trace,async_nats=trace", [1, 1, 1, 0, 1, 1, 0]),
+            ("off,async_nats::connection=trace", [0; 7]),
+        ] {
+            assert_eq!(logged(levels), expected, "{levels}");
+        }
+    }
 
     #[test]
     fn errors_of_a_network_that_the_system_forbids_name_the_remedy() {

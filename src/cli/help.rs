@@ -74,7 +74,7 @@ const SERVE_ENVIRONMENT: &[Entry] = &[
     (
         "RUST_LOG",
         "Log levels, if --log-level is not given: error, warn, info, debug or trace, for all modules or for \
-         single ones. Default: info,notify=error, also if the variable has another word.",
+         single ones. Default: info,notify=error,async_nats=off, also if the variable has another word.",
     ),
     (
         "LISTEN_FDS",

@@ -717,20 +717,12 @@ impl Connection {
         self.client.connection_state() == State::Connected
     }
 
-    /// Updates the state of the connection, and logs its changes.
+    /// Updates the state of the connection. The daemon logs its changes.
     fn refresh(&self, connected: bool, error: Option<String>) {
         let connections = self.client.statistics().connects.load(Ordering::Relaxed);
         self.link.send_if_modified(|link| {
             let error = error.or_else(|| link.error.clone()).filter(|_| !connected);
             let new = Link { connected, connections, error };
-            let servers = &self.servers;
-            if connected && !link.connected {
-                tracing::info!(%servers, "the broker is connected");
-            } else if let Some(error) = new.error.as_ref().filter(|_| link.error != new.error) {
-                tracing::warn!(%servers, %error, "the broker cannot be reached: the connection is retried");
-            } else if link.connected && !connected {
-                tracing::warn!(%servers, "the connection to the broker is lost: the connection is retried");
-            }
             let is_new = *link != new;
             *link = new;
             is_new

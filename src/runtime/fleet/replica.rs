@@ -39,6 +39,8 @@ const LEFTOVERS: [&str; 2] = ["fetch-", "restamp-"];
 const RETRY_INTERVAL: Duration = Duration::from_secs(60);
 /// The maximum time of the reload thread for a file that was placed. Then the file is placed again.
 const OFFER_TIMEOUT: Duration = Duration::from_secs(300);
+/// The minimum time between two reasons of one lost connection that are reported.
+const LOSS_INTERVAL: Duration = Duration::from_secs(60);
 /// The number of generations whose percentages are remembered, as in the bucket's history.
 const MAX_ROLLOUTS: usize = 16;
 
@@ -108,6 +110,8 @@ pub(super) struct Replica {
     release: Option<(Manifest, u8)>,
     /// The manifest of the last reported state.
     reported: Option<String>,
+    /// The time at which the reason of a lost connection was reported last.
+    reported_loss: Option<Instant>,
 }
 
 impl Replica {
@@ -145,6 +149,7 @@ impl Replica {
             failed: None,
             release: None,
             reported: None,
+            reported_loss: None,
         }
     }
 
@@ -257,7 +262,15 @@ impl Replica {
     fn link_changed(&mut self, bus: &Bus) {
         let link = bus.link().borrow().clone();
         let mut view = self.shared.view.lock();
-        let is_new = view.connected != link.connected || (!link.connected && view.error != link.error);
+        let is_reason = !link.connected && view.error != link.error;
+        // The servers of a broker may fail in turn, each for a reason of its own.
+        let is_due = self.reported_loss.is_none_or(|at| at.elapsed() >= LOSS_INTERVAL);
+        let is_new = view.connected != link.connected || (is_reason && is_due);
+        if link.connected {
+            self.reported_loss = None;
+        } else if is_new && link.error.is_some() {
+            self.reported_loss = Some(Instant::now());
+        }
         (view.connected, view.error) = (link.connected, link.error.clone());
         if link.connected {
             view.heard = Instant::now();
