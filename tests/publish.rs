@@ -243,6 +243,14 @@ fn release_that_cannot_be_compared_must_be_confirmed() {
     runtime.block_on(bus.put(Bucket::Release, "current", b"{}".to_vec())).unwrap();
     let text = fleet.fail(3, &["fleet", "publish", "registry"]);
     assert!(text.contains("--confirm publishes without a comparison"), "{text}");
+    // The replicas are shown all the same.
+    runtime.block_on(bus.put(Bucket::Status, "r", br#"{"id":"r","state":"rejected"}"#.to_vec())).unwrap();
+    let output = fleet.run(&["fleet", "status"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stdout(&output).contains("release   cannot be read\n"), "{}", stdout(&output));
+    assert!(stdout(&output).contains("\nr        rejected"), "{}", stdout(&output));
+    assert!(stderr(&output).contains("publish the release again"), "{}", stderr(&output));
+    assert_eq!(fleet.status()["replicas"][0]["id"], "r");
     fleet.succeed(&["fleet", "publish", "registry", "--confirm"]);
     assert_ne!(fleet.generation(), 0);
 }
@@ -307,9 +315,18 @@ fn signatures_come_from_keys_or_from_the_file() {
     fleet.succeed(&["fleet", "publish", "registry", "--key", "a.key", "--key", "b.key", "--expires", "30d"]);
     assert_eq!(signatures(), 2);
     assert!(!fleet.status()["release"]["expires"].is_null());
+    // `fleet status` has the ids of the keys, as the files of `keygen` have them.
+    let keys = fleet.status()["release"]["signed_by"].clone();
+    let text = stdout(&fleet.run(&["fleet", "status"]));
+    assert_eq!(keys.as_array().unwrap().len(), 2);
+    for key in keys.as_array().unwrap() {
+        assert!(text.contains(key.as_str().unwrap()), "{text}");
+    }
     // An unsigned release after a signed one is worth a word.
     let text = fleet.succeed(&["fleet", "publish", "registry"]);
     assert!(text.contains("and the one before was"), "{text}");
+    assert_eq!(fleet.status()["release"]["signed_by"], serde_json::json!([]));
+    assert!(stdout(&fleet.run(&["fleet", "status"])).contains("\nsigned    no\n"));
 
     fleet.succeed(&["compile", "registry", "-o", "r.swb"]);
     fleet.succeed(&["sign", "r.swb", "--key", "a.key", "--comment", "signed elsewhere"]);

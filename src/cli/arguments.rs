@@ -670,7 +670,7 @@ pub struct KeysArguments {
 /// The place of a fleet's snapshots, if they are not in the broker's object store.
 #[derive(Debug, Args)]
 pub struct BlobsArguments {
-    /// Folder of this fleet alone to which snapshots are written, and which a web server serves
+    /// Folder to which snapshots are written, and which a web server serves
     /// [default: the broker's object store]
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, requires = "url", verbatim_doc_comment)]
     pub blobs: Option<PathBuf>,

@@ -690,7 +690,12 @@ static COMMANDS: [CommandHelp; 28] = [
             ),
         ],
         fields: &[],
-        notes: &["The replicas are those that reported in the last 60 s.", FLEET_NOTE],
+        notes: &[
+            "The replicas are those that reported in the last 60 s. SIGNED says whether a replica verified the \
+             signatures of what it serves. The line signed has the ids of the keys that the release names, which this \
+             command does not verify.",
+            FLEET_NOTE,
+        ],
         failure: Some("A replica does not serve the release, or there is no release or no replica."),
         signals: &[],
         environment: FLEET_ENVIRONMENT,

@@ -32,6 +32,7 @@ mod backoff;
 pub mod bus;
 mod digest;
 pub mod fetch;
+mod folder;
 pub mod publish;
 pub mod release;
 pub mod shared;

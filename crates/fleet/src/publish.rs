@@ -18,11 +18,11 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use switchboard_model::UnixMillis;
 use switchboard_release::{Envelope, Manifest, Variant};
-use switchboard_snapshot::file;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use crate::bus::{Bucket, Bus, BusError, BusSettings, CALL_TIMEOUT, Entry, decode_token};
 use crate::fetch::{FetchError, Fetched, Fetcher};
+use crate::folder::Folder;
 use crate::release::{
     CURRENT_KEY, Candidate, Current, Encoding, InvalidValue, Judgement, ROLLOUT_KEY, Reason, Rollout, Source,
     is_digest, judge, wave_position,
@@ -346,11 +346,12 @@ impl Publisher {
         let name = file_name(&variant.digest, encoding);
         match &self.store {
             Store::Broker => self.put_object(&name, &bytes).await?,
-            Store::Folder { folder, .. } => {
-                let (path, bytes) = (folder.join(&name), bytes.clone());
+            Store::Folder { folder: path, .. } => {
+                let (folder, path) = (self.folder(path).await?, path.join(&name));
+                let (name, bytes) = (name.clone(), bytes.clone());
                 let write = move || {
-                    file::write(&path, &bytes)
-                        .map_err(|error| PublishError::Write { path, error: error.to_string() })
+                    let written = folder.write(&name, &bytes);
+                    written.map_err(|error| PublishError::Write { path, error: error.to_string() })
                 };
                 let written = tokio::task::spawn_blocking(write).await;
                 written.map_err(|error| PublishError::System(error.to_string()))??;
@@ -377,12 +378,18 @@ impl Publisher {
                     let info = info.filter(|info| !info.deleted && is_recent(info));
                     info.and_then(|info| u64::try_from(info.size).ok())
                 }
-                Store::Folder { folder, .. } => {
-                    let there = std::fs::metadata(folder.join(&name)).ok().filter(|there| there.is_file());
-                    let age = |there: &std::fs::Metadata| there.modified().ok()?.elapsed().ok();
-                    there
-                        .filter(|there| age(there).is_some_and(|age| age < REUSE_AGE))
-                        .map(|there| there.len())
+                Store::Folder { folder: path, .. } => {
+                    let folder = self.folder(path).await?;
+                    let found = folder.find(&name, REUSE_AGE);
+                    if found.is_some() {
+                        // Another fleet may have written the file.
+                        let added = folder.add(&name);
+                        added.map_err(|error| PublishError::Write {
+                            path: path.join(&name),
+                            error: error.to_string(),
+                        })?;
+                    }
+                    found
                 }
             };
             if let Some(size) = size {
@@ -390,6 +397,12 @@ impl Publisher {
             }
         }
         Ok(None)
+    }
+
+    /// Returns the folder, with the list of this fleet.
+    async fn folder(&self, path: &Path) -> Result<Folder, BusError> {
+        let (memory, _) = self.bus.memory(Bucket::Release).await?;
+        Ok(Folder::new(path, &memory.epoch))
     }
 
     fn source(&self, digest: &str, encoding: Encoding, size: u64) -> Source {
@@ -647,8 +660,10 @@ impl Publisher {
         let named: HashSet<&str> = urls.filter_map(|url| url.rsplit(['/', ':']).next()).collect();
         match &self.store {
             Store::Broker => self.sweep_objects(&named, newest, age).await,
-            Store::Folder { folder, .. } => sweep_folder(folder, &named, age)
-                .map_err(|error| PublishError::Write { path: folder.clone(), error: error.to_string() }),
+            Store::Folder { folder, .. } => {
+                let swept = self.folder(folder).await?.sweep(&named, age, is_file_name);
+                swept.map_err(|error| PublishError::Write { path: folder.clone(), error: error.to_string() })
+            }
         }
     }
 
@@ -884,26 +899,6 @@ fn is_recent(info: &ObjectInfo) -> bool {
     let modified = info.modified.map(|time| time.unix_timestamp_nanos() / 1_000_000);
     let age = modified.map(|modified| i128::from(now_millis().0) - modified);
     age.is_some_and(|age| age.unsigned_abs() < REUSE_AGE.as_millis())
-}
-
-fn sweep_folder(folder: &Path, named: &HashSet<&str>, age: Duration) -> io::Result<usize> {
-    let mut removed = 0;
-    for entry in std::fs::read_dir(folder)? {
-        let entry = entry?;
-        let name = entry.file_name();
-        let name = name.to_string_lossy();
-        // A temporary file has the name of its file between a dot and a number.
-        let temporary = name.strip_prefix('.').and_then(|name| name.strip_suffix(".tmp"));
-        let temporary = temporary.and_then(|name| name.rsplit_once('.')).map(|(name, _)| name);
-        let is_ours = is_file_name(&name) || temporary.is_some_and(is_file_name);
-        let modified = entry.metadata().and_then(|metadata| metadata.modified());
-        let is_old =
-            modified.is_ok_and(|time| SystemTime::now().duration_since(time).is_ok_and(|found| found >= age));
-        if is_ours && is_old && !named.contains(&*name) && std::fs::remove_file(entry.path()).is_ok() {
-            removed += usize::from(temporary.is_none());
-        }
-    }
-    Ok(removed)
 }
 
 async fn last_of(

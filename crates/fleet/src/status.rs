@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use switchboard_model::UnixMillis;
-use switchboard_release::Manifest;
+use switchboard_release::{Envelope, Manifest};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
@@ -87,6 +87,8 @@ pub struct FleetStatus {
     pub json: Value,
     /// Whether there is a release, at least one replica, and every replica serves the release.
     pub all_serve: bool,
+    /// The fault of a release or of a wave that cannot be read. Both are missing in the JSON then.
+    pub fault: Option<String>,
 }
 
 /// How a status differs from the one that was written.
@@ -212,28 +214,38 @@ async fn write(bus: &Bus, status: &ReplicaStatus, compares: bool) -> Result<Opti
 /// Reads the status of the fleet.
 ///
 /// # Errors
-/// Returns an error if the broker does not answer, or if the release cannot be read.
+/// Returns an error if the broker does not answer.
 pub async fn fleet_status(bus: &Bus) -> Result<FleetStatus, BusError> {
-    let unreadable = |error: String| BusError::Refused { call: "read the release", reason: error };
     let current = bus.get(Bucket::Release, CURRENT_KEY).await?.and_then(|entry| entry.value);
-    let manifest = match current {
-        None => None,
-        Some(value) => {
-            let current = Current::parse(&value).map_err(|error| unreadable(error.to_string()))?;
-            Some(current.manifest(None).map_err(|error| unreadable(error.to_string()))?)
-        }
-    };
     let rollout = bus.get(Bucket::Release, ROLLOUT_KEY).await?.and_then(|entry| entry.value);
-    let rollout = match rollout {
-        None => None,
-        Some(value) => Some(Rollout::parse(&value).map_err(|error| unreadable(error.to_string()))?),
-    };
     let entries = bus.list(Bucket::Status).await?;
-    Ok(summarize(manifest.as_ref(), rollout, &entries))
+    let release = current.as_deref().map(release_of).transpose();
+    let rollout = rollout.as_deref().map(Rollout::parse).transpose().map_err(|error| error.to_string());
+    Ok(match release.and_then(|release| Ok((release, rollout?))) {
+        Ok((release, rollout)) => summarize(release.as_ref(), rollout, &entries),
+        // The replicas are shown all the same.
+        Err(fault) => FleetStatus { fault: Some(fault), ..summarize(None, None, &entries) },
+    })
 }
 
-/// Combines the release with the status of each replica.
-pub fn summarize(manifest: Option<&Manifest>, rollout: Option<Rollout>, entries: &[Entry]) -> FleetStatus {
+/// Reads the value `current`. Verifies no signature.
+fn release_of(value: &[u8]) -> Result<(Manifest, Vec<String>), String> {
+    let current = Current::parse(value).map_err(|error| error.to_string())?;
+    let envelope = Envelope::from_json(current.manifest.get().as_bytes());
+    let read = envelope
+        .and_then(|envelope| Ok((envelope.unverified()?, envelope.key_ids().map(str::to_owned).collect())));
+    read.map_err(|error| {
+        format!("the manifest of the release cannot be used: {error}: publish the release again")
+    })
+}
+
+/// Combines the release, with the ids of the keys that its signatures name, and the status of each replica.
+pub fn summarize(
+    release: Option<&(Manifest, Vec<String>)>,
+    rollout: Option<Rollout>,
+    entries: &[Entry],
+) -> FleetStatus {
+    let manifest = release.map(|(manifest, _)| manifest);
     let serves = |replica: &Value| {
         manifest.is_some_and(|manifest| {
             replica.get("state").and_then(Value::as_str) == Some("serving")
@@ -247,7 +259,15 @@ pub fn summarize(manifest: Option<&Manifest>, rollout: Option<Rollout>, entries:
     let replicas: Vec<Value> = replicas.into_iter().map(|(_, replica)| replica).collect();
     let rollout =
         rollout.filter(|rollout| manifest.is_some_and(|manifest| manifest.generation == rollout.generation));
-    FleetStatus { json: json!({"release": manifest, "rollout": rollout, "replicas": replicas}), all_serve }
+    let release = release.map(|(manifest, keys)| {
+        let mut release = json!(manifest);
+        if let Some(members) = release.as_object_mut() {
+            members.insert("signed_by".to_owned(), json!(keys));
+        }
+        release
+    });
+    let json = json!({"release": release, "rollout": rollout, "replicas": replicas});
+    FleetStatus { json, all_serve, fault: None }
 }
 
 /// Returns the id and the status of an entry. One that cannot be read is a replica all the same, because a program
@@ -297,7 +317,7 @@ mod tests {
         Entry { key: key.to_owned(), value: Some(value.into()), revision: 1, time_millis: 0 }
     }
 
-    fn manifest() -> Manifest {
+    fn release() -> (Manifest, Vec<String>) {
         let mut manifest = Manifest::new(7, "2026-11-28T12:00:00Z".parse().unwrap());
         manifest.variants.push(switchboard_release::Variant {
             schema: "s".to_owned(),
@@ -305,7 +325,7 @@ mod tests {
             digest: "b".repeat(64),
             content: "c".repeat(64),
         });
-        manifest
+        (manifest, vec!["key-1".to_owned(), "key-2".to_owned()])
     }
 
     #[test]
@@ -345,8 +365,8 @@ mod tests {
 
     #[test]
     fn all_serve_only_if_each_replica_does() {
-        let manifest = manifest();
-        let of = |entries: &[Entry]| summarize(Some(&manifest), None, entries).all_serve;
+        let release = release();
+        let of = |entries: &[Entry]| summarize(Some(&release), None, entries).all_serve;
         let (a, b) = (entry("a", &status("a", 7)), entry("b", &status("b", 7)));
         assert!(of(&[a.clone(), b.clone()]));
         // Without a release, or without a replica, there is nothing to agree with.
@@ -373,17 +393,18 @@ mod tests {
         let rollout = Some(Rollout { generation: 7, percent: 10 });
         let entries =
             [entry("b=2E1", &status("b.1", 7)), entry("a", &status("a", 6)), entry("c", &json!({"id": 1}))];
-        let status = summarize(Some(&manifest()), rollout, &entries);
+        let status = summarize(Some(&release()), rollout, &entries);
         let ids: Vec<_> =
             status.json["replicas"].as_array().unwrap().iter().map(|r| r["id"].clone()).collect();
         assert_eq!(ids, ["a", "b.1", "c"]);
         assert_eq!(status.json["replicas"][2], json!({"id": "c", "state": "unreadable"}));
         assert_eq!(status.json["rollout"], json!({"generation": 7, "percent": 10}));
         assert_eq!(status.json["release"]["generation"], 7);
+        assert_eq!(status.json["release"]["signed_by"], json!(["key-1", "key-2"]));
         let members: Vec<_> = status.json.as_object().unwrap().keys().collect();
         assert_eq!(members, ["release", "rollout", "replicas"]);
         // A rollout of another generation does not count.
-        let other = summarize(Some(&manifest()), Some(Rollout { generation: 6, percent: 1 }), &entries);
+        let other = summarize(Some(&release()), Some(Rollout { generation: 6, percent: 1 }), &entries);
         assert_eq!(other.json["rollout"], Value::Null);
     }
 }

@@ -165,6 +165,11 @@ impl Envelope {
         self.signatures.len()
     }
 
+    /// Returns the ids of the keys that the signatures name. They are hints: whether a key signed is not verified.
+    pub fn key_ids(&self) -> impl Iterator<Item = &str> {
+        self.signatures.iter().map(|signature| &*signature.key_id)
+    }
+
     /// Returns the manifest without verifying a signature, for a program that adds one.
     ///
     /// # Errors

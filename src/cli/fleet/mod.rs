@@ -6,7 +6,7 @@ use std::fmt::Write;
 
 use serde_json::Value;
 use switchboard_fleet::bus::Difference;
-use switchboard_fleet::status::fleet_status;
+use switchboard_fleet::status::{FleetStatus, fleet_status};
 
 use super::arguments::{
     FleetCommand, FleetInitArguments, FleetStatusArguments, FormatArguments, OutputFormat,
@@ -77,15 +77,20 @@ fn status(arguments: &FleetStatusArguments) -> Result<Exit, CommandError> {
     let status = broker.wait(fleet_status(broker.bus()))?;
     match format {
         OutputFormat::Json => output::print(&format!("{:#}\n", status.json))?,
-        OutputFormat::Text => output::print(&status_text(&status.json))?,
+        OutputFormat::Text => output::print(&status_text(&status))?,
+    }
+    if let Some(fault) = &status.fault {
+        output::print_failure(fault);
     }
     Ok(if status.all_serve { Exit::Success } else { Exit::Failed })
 }
 
-fn status_text(status: &Value) -> String {
+fn status_text(status: &FleetStatus) -> String {
+    let FleetStatus { json: status, fault, .. } = status;
     let mut text = String::new();
     let release = status.get("release").filter(|release| !release.is_null());
     match release {
+        None if fault.is_some() => text += &format!("release   {ERROR}cannot be read{ERROR:#}\n"),
         None => {
             text += &format!(
                 "release   {WARNING}none{WARNING:#}: publish one with `switchboard fleet publish SOURCE`\n"
@@ -122,6 +127,12 @@ fn status_text(status: &Value) -> String {
                     cell(variant, "size")
                 );
             }
+            let keys = release.get("signed_by").and_then(Value::as_array).into_iter().flatten();
+            let keys: Vec<String> = keys.filter_map(Value::as_str).map(printable).collect();
+            let _ = match keys.is_empty() {
+                true => writeln!(text, "signed    no"),
+                false => writeln!(text, "signed    by {}, as the release states", keys.join(", ")),
+            };
             let percent = status.pointer("/rollout/percent").and_then(Value::as_u64).unwrap_or(100);
             let _ = writeln!(text, "rollout   {percent} %");
         }
@@ -139,8 +150,8 @@ fn status_text(status: &Value) -> String {
     let width = replicas.iter().map(|replica| cell(replica, "id").chars().count()).max().unwrap_or(0).max(7);
     let _ = writeln!(
         text,
-        "{HEADING}{:<width$}  {:<9}  {:<13}  {:<14}  {:<24}  VERSION{HEADING:#}",
-        "REPLICA", "STATE", "GENERATION", "REASON", "SINCE"
+        "{HEADING}{:<width$}  {:<9}  {:<13}  {:<16}  {:<24}  {:<6}  VERSION{HEADING:#}",
+        "REPLICA", "STATE", "GENERATION", "REASON", "SINCE", "SIGNED"
     );
     for replica in replicas {
         let style = match &*cell(replica, "state") {
@@ -150,12 +161,17 @@ fn status_text(status: &Value) -> String {
         };
         let _ = writeln!(
             text,
-            "{:<width$}  {style}{:<9}{style:#}  {:<13}  {:<14}  {:<24}  {}",
+            "{:<width$}  {style}{:<9}{style:#}  {:<13}  {:<16}  {:<24}  {:<6}  {}",
             cell(replica, "id"),
             cell(replica, "state"),
             cell(replica, "generation"),
             cell(replica, "reason"),
             cell(replica, "since"),
+            match replica.get("signed").and_then(Value::as_bool) {
+                Some(true) => "yes",
+                Some(false) => "no",
+                None => "-",
+            },
             cell(replica, "version"),
         );
     }

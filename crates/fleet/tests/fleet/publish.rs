@@ -1,12 +1,14 @@
 //! The publisher at a real broker: order of the writes, two publishers, waves, and what is removed.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
-use switchboard_fleet::bus::{Bucket, BusError};
+use switchboard_fleet::bus::{Bucket, Bus, BusError, BusSettings, Unreachable};
 use switchboard_fleet::publish::{PublishError, Publisher, Replicas, Seen, Store, WaveEvent};
 use switchboard_fleet::release::{Encoding, Reason, Rollout, Source, wave_position};
 use switchboard_fleet::status::{ReplicaStatus, State};
@@ -341,28 +343,51 @@ async fn folder_of_a_web_server_is_written_read_back_and_swept() {
     assert!(matches!(&error, PublishError::NotReadable { .. }), "{error}");
     assert!(error.to_string().contains("nothing was published"), "{error}");
 
-    let digest_of_2 = variant(&bytes).digest;
-    let leftover = format!(".{digest_of_2}.swb.zst.123-0.tmp");
-    let old = SystemTime::now() - Duration::from_secs(7200);
-    for name in [format!("{digest_of_2}.swb.zst"), leftover, "index.html".to_owned()] {
-        let file = File::options().create(true).append(true).open(folder.path().join(name)).unwrap();
-        file.set_modified(old).unwrap();
+    // Another fleet shares the folder. It wrote a snapshot of its own, and one that this fleet wrote as well.
+    let other = BusSettings { prefix: "other".to_owned(), ..broker.settings() };
+    let other_bus = Bus::connect(&other, Unreachable::Fail).await.unwrap();
+    other_bus.init(1).await.unwrap();
+    let other = Publisher::new(other_bus, &other, store(&url)).unwrap();
+    let name = |bytes: &Bytes| format!("{}.swb.zst", variant(bytes).digest);
+    let [first, second, shared, others] = [1, 2, 3, 4].map(|generation| name(&snapshot(generation)));
+    for (publisher, generation) in [(&publisher, 3), (&other, 3), (&other, 4)] {
+        let bytes = snapshot(generation);
+        publisher.upload(&bytes, &variant(&bytes), temporary.path()).await.unwrap();
     }
-    File::options()
-        .append(true)
-        .open(folder.path().join(format!("{digest}.swb.zst")))
-        .unwrap()
-        .set_modified(old)
-        .unwrap();
-    assert_eq!(publisher.sweep(Duration::from_secs(3600)).await.unwrap(), 1);
-    let mut names: Vec<_> = fs::read_dir(folder.path())
-        .unwrap()
-        .map(|it| it.unwrap().file_name().into_string().unwrap())
-        .collect();
-    names.sort();
-    let mut expected = [format!("{digest}.swb.zst"), "index.html".to_owned()];
-    expected.sort();
-    assert_eq!(names, expected);
+    let hour = Duration::from_secs(3600);
+    let names = || {
+        let names =
+            fs::read_dir(folder.path()).unwrap().map(|it| it.unwrap().file_name().into_string().unwrap());
+        names.filter(|name| !name.starts_with(".switchboard-")).collect::<BTreeSet<_>>()
+    };
+    assert_eq!(publisher.sweep(hour).await.unwrap(), 0, "what is young stays");
+    let unlisted = name(&snapshot(5));
+    for file in [&unlisted, &format!(".{second}.123-0.tmp"), "index.html"] {
+        fs::write(folder.path().join(file), "").unwrap();
+    }
+    for file in names() {
+        let file = File::options().append(true).open(folder.path().join(file)).unwrap();
+        file.set_modified(SystemTime::now() - 2 * hour).unwrap();
+    }
+    assert_eq!(publisher.sweep(hour).await.unwrap(), 1);
+    let expected = |files: &[&String]| {
+        files.iter().map(|file| (*file).clone()).chain(["index.html".to_owned()]).collect::<BTreeSet<_>>()
+    };
+    assert_eq!(names(), expected(&[&first, &shared, &others, &unlisted]));
+    // The other fleet has no release yet, so that nothing of it is removed. Its first one names the fourth snapshot.
+    assert_eq!(other.sweep(hour).await.unwrap(), 0);
+    let bytes = snapshot(4);
+    let source = other.upload(&bytes, &variant(&bytes), temporary.path()).await.unwrap();
+    let seen = other.read().await.unwrap();
+    other.announce(&seen, &envelope(4), vec![source], 100).await.unwrap();
+    assert_eq!(other.sweep(hour).await.unwrap(), 1, "the shared one, which the first fleet has given up");
+    assert_eq!(names(), expected(&[&first, &others, &unlisted]));
+    // A list shows the names of snapshots, so that only its owner can read it.
+    for entry in fs::read_dir(folder.path()).unwrap().map(Result::unwrap) {
+        if entry.file_name().into_string().unwrap().starts_with(".switchboard-") {
+            assert_eq!(entry.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+        }
+    }
 }
 
 #[tokio::test]
