@@ -362,7 +362,7 @@ pub(super) fn fleet_observer(telemetry: Arc<Telemetry>) -> impl Fn(&FleetEvent<'
             tracing::info!(servers, version, "broker of the fleet connected");
         }
         FleetEvent::Disconnected { servers, error } => {
-            let help = error.map_or("", network_help);
+            let help = error.map(network_help).unwrap_or_default();
             tracing::warn!(
                 servers,
                 error,
@@ -393,12 +393,15 @@ pub(super) fn fleet_observer(telemetry: Arc<Telemetry>) -> impl Fn(&FleetEvent<'
         FleetEvent::Changed { state, generation, reason: Some(reason), text } => {
             let reason = reason.as_str();
             match state {
-                State::Waiting => tracing::warn!(
-                    generation,
-                    reason,
-                    text,
-                    "release of the fleet not fetched; what is in service stays, and the fetch is repeated"
-                ),
+                State::Waiting => {
+                    let help = text.map(web_server_help).unwrap_or_default();
+                    tracing::warn!(
+                        generation,
+                        reason,
+                        text,
+                        "release of the fleet not fetched; what is in service stays, and the fetch is repeated{help}"
+                    );
+                }
                 _ => tracing::error!(
                     generation,
                     reason,
@@ -421,19 +424,34 @@ pub(super) fn fleet_observer(telemetry: Arc<Telemetry>) -> impl Fn(&FleetEvent<'
     }
 }
 
-/// Returns the remedy if the system may forbid connections to other machines, as the systemd unit does.
-fn network_help(error: &str) -> &'static str {
-    // ENETUNREACH, EAFNOSUPPORT, ETIMEDOUT, and names that cannot be resolved for the same reasons. The client of the
-    // broker often leaves out the error of the system.
-    let errors = ["(os error 101)", "(os error 97)", "(os error 110)", "failed to lookup address"];
-    let is_forbidden = errors.iter().any(|text| error.contains(text));
-    if is_forbidden || ["IO error", "DNS error", "timed out"].iter().any(|text| error.ends_with(text)) {
-        ": check that the broker runs and that its name is right; where the system forbids the network, a systemd unit \
-         needs the drop-in fleet.conf with PrivateNetwork=no and RestrictAddressFamilies=AF_INET AF_INET6, and \
-         Kubernetes a rule for egress to the broker: see docs/deploying.md"
-    } else {
-        ""
+/// Returns the remedy if the system may forbid connections to the broker, as the systemd unit does.
+fn network_help(error: &str) -> String {
+    // The client of the broker often leaves out the error of the system.
+    let is_of_client = ["IO error", "DNS error", "timed out"].iter().any(|text| error.ends_with(text));
+    if !is_of_client && !is_forbidden(error) {
+        return String::new();
     }
+    remedy("the broker")
+}
+
+/// Returns the remedy if the system may forbid connections to the web server of the snapshots.
+fn web_server_help(error: &str) -> String {
+    if is_forbidden(error) { remedy("the web server of the snapshots") } else { String::new() }
+}
+
+/// Returns whether an error is ENETUNREACH, EAFNOSUPPORT or ETIMEDOUT, or a name that cannot be resolved, for example
+/// for one of these reasons.
+fn is_forbidden(error: &str) -> bool {
+    let errors = ["(os error 101)", "(os error 97)", "(os error 110)", "failed to lookup address"];
+    errors.iter().any(|text| error.contains(text))
+}
+
+fn remedy(server: &str) -> String {
+    format!(
+        ": check that {server} runs and that its name is right; where the system forbids the network, a systemd unit \
+         needs the drop-in fleet.conf with PrivateNetwork=no and RestrictAddressFamilies=AF_INET AF_INET6, and \
+         Kubernetes a rule for egress to {server}: see docs/deploying.md"
+    )
 }
 
 /// Creates an observer that counts and logs the events of the audit log.
@@ -577,7 +595,7 @@ mod tests {
     use tracing_subscriber::EnvFilter;
     use tracing_subscriber::prelude::*;
 
-    use super::{DEFAULT_LEVELS, completed, network_help};
+    use super::{DEFAULT_LEVELS, completed, network_help, web_server_help};
 
     /// Returns whether levels let an event of a module through.
     fn is_logged(levels: &str, module: &'static str, level: &str) -> bool {
@@ -626,19 +644,26 @@ mod tests {
     #[test]
     fn errors_of_a_network_that_the_system_forbids_name_the_remedy() {
         for (code, is_forbidden) in [(101, true), (97, true), (110, true), (111, false), (1, false)] {
-            // The client adds words around the error of the system.
+            // The clients add words around the error of the system.
             let error = format!("IO error: {}", io::Error::from_raw_os_error(code));
-            let help = network_help(&error);
-            assert_eq!(
-                help.contains("PrivateNetwork=no") && help.contains("egress"),
-                is_forbidden,
-                "{error}"
-            );
+            for (help, server) in
+                [(network_help(&error), "the broker"), (web_server_help(&error), "the web server")]
+            {
+                let remedies = ["fleet.conf", "PrivateNetwork=no", &format!("egress to {server}")];
+                assert_eq!(
+                    remedies.iter().all(|remedy| help.contains(remedy)),
+                    is_forbidden,
+                    "{error}: {help}"
+                );
+                assert_eq!(help.is_empty(), !is_forbidden, "{error}: {help}");
+            }
         }
-        // The texts of the client without those of the system.
+        assert!(!web_server_help("failed to lookup address information: Temporary failure").is_empty());
+        // The texts of the client of the broker without those of the system.
         for error in ["nats: IO error", "nats: DNS error", "nats: timed out"] {
             assert!(network_help(error).contains("PrivateNetwork=no"), "{error}");
         }
         assert_eq!(network_help("nats: authorization violation"), "");
+        assert_eq!(web_server_help("no source gave the snapshot: the server answered 404"), "");
     }
 }

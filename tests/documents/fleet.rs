@@ -1,9 +1,9 @@
 //! The page about the fleet: its commands, its permissions and its leaf node, as a reader would use them.
 
 use std::fs;
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::process::CommandExt;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process_group};
@@ -13,8 +13,18 @@ use switchboard_fleet::publish::{Publisher, Store};
 use super::root;
 use crate::cli::{stderr, stdout};
 use crate::expected::{acme, edit};
-use crate::harness::wait_until;
+use crate::harness::{DaemonProcess, wait_until};
+use crate::tls::certificates::{Certificates, connect_with};
 use fleet_testbed::broker::{Broker, programs};
+
+struct KilledOnDrop(Child);
+
+impl Drop for KilledOnDrop {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
 
 fn page() -> String {
     fs::read_to_string(root().join("docs/fleet.md")).unwrap()
@@ -132,6 +142,110 @@ fn leaf_node_of_the_page_reaches_the_broker() {
     assert!(output.status.success(), "{}", stderr(&output));
     let status = |url: &str| stdout(&run(url, &["fleet", "status", "--format", "json"]));
     assert_eq!(status(&hub), status(&leaf));
+}
+
+#[test]
+#[cfg_attr(
+    not(all(has_nats_server, has_nginx)),
+    ignore = "needs nats-server and nginx: apt-get install nats-server nginx"
+)]
+fn web_server_of_the_page_gives_snapshots_for_client_certificates_alone() {
+    let certificates = Certificates::new();
+    let client = certificates.client();
+    let path = |name: &str| certificates.path(name).to_str().unwrap().to_owned();
+    certificates.write("client.pem", &client.certificate);
+    certificates.write("client.key", &client.key);
+    let tls =
+        format!("tls {{ cert_file: \"{}\", key_file: \"{}\" }}", path("server.pem"), path("server.key"));
+    let broker = Broker::start_with(&programs()[0], &tls, &[]).unwrap();
+    let broker = format!("tls://localhost:{}", broker.port());
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    fs::create_dir(at("blobs")).unwrap();
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let lines = [
+        ("443 ssl", format!("127.0.0.1:{port} ssl")),
+        ("/srv/blobs", at("blobs")),
+        ("/etc/nginx/blobs.pem", path("server.pem")),
+        ("/etc/nginx/blobs.key", path("server.key")),
+        ("/etc/nginx/replicas-ca.pem", path("ca.pem")),
+    ];
+    let lines = lines.iter().fold(block_with("nginx", "ssl_verify_client"), |lines, (of_page, here)| {
+        assert!(lines.contains(of_page), "{of_page} in {lines}");
+        lines.replace(of_page, here)
+    });
+    let paths = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
+    let paths: String = paths.map(|name| format!("{name}_temp_path {};\n", at(name))).concat();
+    let whole = format!(
+        "daemon off;\nmaster_process off;\npid {};\nerror_log {};\nevents {{}}\nhttp {{\naccess_log off;\n{paths}{lines}}}\n",
+        at("pid"),
+        at("log")
+    );
+    fs::write(at("nginx.conf"), whole).unwrap();
+    let mut nginx = Command::new("nginx");
+    let nginx = nginx.args(["-e", "stderr", "-c", &at("nginx.conf")]).stderr(Stdio::null()).spawn().unwrap();
+    let _nginx = KilledOnDrop(nginx);
+    let web = format!("127.0.0.1:{port}");
+    wait_until("nginx listens", || TcpStream::connect(&web).is_ok());
+
+    let (ca, certificate, key) = (path("ca.pem"), path("client.pem"), path("client.key"));
+    let identity = ["--fleet-ca", &ca, "--fleet-cert", &certificate, "--fleet-key", &key];
+    let succeed = |arguments: &[&str]| {
+        let output = run(&broker, arguments);
+        assert!(output.status.success(), "{arguments:?}: {}", stderr(&output));
+    };
+    succeed(&["fleet", "init", "--fleet-ca", &ca]);
+    let registry = acme();
+    let (blobs, url) = (at("blobs"), format!("https://localhost:{port}/"));
+    let publish = [
+        "fleet",
+        "publish",
+        registry.path().to_str().unwrap(),
+        "--blobs",
+        &blobs,
+        "--url",
+        &url,
+        "--fleet-ca",
+        &ca,
+    ];
+    let output = run(&broker, &publish);
+    assert!(
+        stderr(&output).contains("cannot be read back") && stderr(&output).contains("400"),
+        "{}",
+        stderr(&output)
+    );
+    succeed(&[&publish[..], &identity[2..]].concat());
+
+    let state = at("with");
+    let with = DaemonProcess::start(
+        &[&["--fleet", &broker, "--state", &state, "--spread", "0"], &identity[..]].concat(),
+    );
+    wait_until("the release is served", || with.status()["fleet"]["state"] == "serving");
+    let stranger = Certificates::new().client();
+    let identity = [
+        ("replaced.pem", &stranger.certificate, &client.certificate),
+        ("replaced.key", &stranger.key, &client.key),
+    ];
+    let [certificate, key] = identity.map(|(name, before, _)| certificates.write(name, before));
+    let state = at("replaced");
+    let options = ["--fleet", &broker, "--state", &state, "--spread", "0", "--fleet-ca", &ca];
+    let identity_options = ["--fleet-cert", &certificate, "--fleet-key", &key];
+    let replaced = DaemonProcess::start(&[&options[..], &identity_options].concat());
+    wait_until("the fetch fails", || replaced.status()["fleet"]["reason"] == "fetch_failed");
+    let detail = replaced.status()["fleet"]["detail"].to_string();
+    assert!(detail.contains("the server answered 400"), "{detail}");
+    // The next fetch reads the files again. A new release comes before the next attempt.
+    identity.iter().for_each(|(name, _, after)| drop(certificates.write(name, after)));
+    succeed(&[&publish[..], &["--fleet-cert", &certificate, "--fleet-key", &key]].concat());
+    wait_until("the release is served", || replaced.status()["fleet"]["state"] == "serving");
+    // A client with a certificate gets files, and no names of files.
+    let get = |target: &str| connect_with(&certificates.client_config(Some(&client)), &web).get(target);
+    let names =
+        fs::read_dir(at("blobs")).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    for name in names.chain([String::new()]) {
+        let expected = if name.ends_with(".zst") { 200 } else { 403 };
+        assert_eq!(get(&format!("/{name}")).status, expected, "{name}");
+    }
 }
 
 #[test]

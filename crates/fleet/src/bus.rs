@@ -29,6 +29,7 @@ use tokio::sync::watch;
 use tokio::time::{error::Elapsed, timeout};
 
 use crate::backoff::jittered;
+use crate::credentials;
 
 /// The default prefix of the buckets' names.
 pub const DEFAULT_PREFIX: &str = "switchboard";
@@ -255,7 +256,7 @@ impl BusSettings {
     /// # Errors
     /// Returns [`BusError::Settings`] with the file and what is expected in it.
     pub fn check_files(&self) -> Result<(), BusError> {
-        with_identity(ConnectOptions::new(), self).map(drop)
+        identity(self).map(drop)
     }
 
     /// Returns the servers as host and port with commas between them, without user and password. Empty if a URL is
@@ -334,7 +335,7 @@ impl Bus {
         let servers = named(&addresses);
         let slot = Arc::new(OnceLock::<Weak<Connection>>::new());
         let observer = Arc::clone(&slot);
-        let mut options = ConnectOptions::new()
+        let mut options = identity(settings)?
             .name(&settings.name)
             .connection_timeout(CONNECT_TIMEOUT)
             .request_timeout(Some(CALL_TIMEOUT))
@@ -357,7 +358,6 @@ impl Bus {
         if unreachable == Unreachable::Wait {
             options = options.retry_on_initial_connect();
         }
-        options = with_identity(options, settings)?;
         let failed = |reason: String| BusError::Connect { servers: servers.clone(), reason };
         let limit = CONNECT_TIMEOUT * u32::try_from(addresses.len()).unwrap_or(1) + CONNECT_TIMEOUT;
         let client = timeout(limit, options.connect(addresses))
@@ -763,9 +763,9 @@ fn is_deletion(headers: &HeaderMap) -> bool {
         || headers.get("Nats-Marker-Reason").is_some()
 }
 
-/// Adds the credentials, the certificate authorities and the client certificate. The files are read once here, so
-/// that a file that cannot be used is an error of the settings.
-fn with_identity(mut options: ConnectOptions, settings: &BusSettings) -> Result<ConnectOptions, BusError> {
+/// Returns options with the credentials, the certificate authorities and the client certificate. The files are read
+/// once here, so that a file that cannot be used is an error of the settings, and again at each connection.
+fn identity(settings: &BusSettings) -> Result<ConnectOptions, BusError> {
     let read = |file: &PathBuf| {
         std::fs::read_to_string(file)
             .map_err(|error| BusError::Settings(format!("{}: cannot be read: {error}", file.display())))
@@ -776,15 +776,8 @@ fn with_identity(mut options: ConnectOptions, settings: &BusSettings) -> Result<
         }
         Err(BusError::Settings(format!("{}: no {what} in PEM is in this file", file.display())))
     };
-    if let Some(file) = &settings.credentials {
-        // The error of the library may quote the file.
-        options = options.credentials(&read(file)?).map_err(|_| {
-            BusError::Settings(format!(
-                "{}: this is not a file of NATS credentials: make one with `nsc generate creds`",
-                file.display()
-            ))
-        })?;
-    }
+    let credentials = settings.credentials.as_deref().map(credentials::options);
+    let mut options = credentials.transpose()?.unwrap_or_default();
     if let Some(ca) = &settings.ca {
         pem(ca, "CERTIFICATE")?;
         options = options.add_root_certificates(ca.clone()).require_tls(true);

@@ -19,6 +19,7 @@ use hyper::header::{
 };
 use hyper::{Request, Response, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
+use parking_lot::Mutex;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
@@ -53,7 +54,9 @@ const MAX_WINDOW_LOG: u32 = 27;
 /// Fetches snapshots into a folder.
 #[derive(Clone)]
 pub struct Fetcher {
-    tls: TlsConnector,
+    settings: Arc<BusSettings>,
+    /// Made anew at each fetch, because certificates are replaced. The last one stays if a file cannot be used.
+    tls: Arc<Mutex<TlsConnector>>,
     bus: Option<Bus>,
     stall: Duration,
     /// The number of files that were begun. Each has its own name, because an earlier one that was cancelled may still
@@ -137,13 +140,22 @@ impl Drop for Fetched {
 
 impl Fetcher {
     /// Creates a fetcher. `bus` is needed for the object store. Servers are verified with the authorities of the
-    /// system and that of the settings, and get the client certificate of the settings.
+    /// system and that of the settings, and get the client certificate of the settings. The files are read again at
+    /// each fetch.
     ///
     /// # Errors
     /// Returns [`BusError::Settings`] for a file that cannot be used.
     pub fn new(settings: &BusSettings, bus: Option<Bus>) -> Result<Fetcher, BusError> {
-        let tls = TlsConnector::from(Arc::new(client_config(settings)?));
-        Ok(Fetcher { tls, bus, stall: STALL_TIMEOUT, files: Arc::default(), count: Arc::new(|_| {}) })
+        let tls = Arc::new(Mutex::new(connector(settings)?));
+        let settings = Arc::new(settings.clone());
+        Ok(Fetcher {
+            settings,
+            tls,
+            bus,
+            stall: STALL_TIMEOUT,
+            files: Arc::default(),
+            count: Arc::new(|_| {}),
+        })
     }
 
     /// Sets a function that receives the number of bytes that arrived, for a metric.
@@ -172,6 +184,7 @@ impl Fetcher {
         spread: Duration,
     ) -> Result<Fetched, FetchError> {
         sleep(spread.mul_f64(fastrand::f64())).await;
+        self.read_certificates().await;
         let now = Instant::now();
         let mut places: Vec<Place<'_>> = current
             .sources_of(variant)
@@ -220,6 +233,21 @@ impl Fetcher {
             Some(text) => FetchError::Digest(text),
             None => FetchError::Failed(last),
         })
+    }
+
+    /// Reads the files of the settings and the authorities of the system.
+    async fn read_certificates(&self) {
+        let settings = Arc::clone(&self.settings);
+        // Reads a hundred files.
+        match tokio::task::spawn_blocking(move || connector(&settings)).await {
+            Ok(Ok(tls)) => *self.tls.lock() = tls,
+            Ok(Err(error)) => tracing::warn!(
+                %error,
+                "the certificates for web servers of the fleet cannot be read; the last ones stay in force"
+            ),
+            // The runtime ends.
+            Err(_) => {}
+        }
     }
 
     /// Transfers a file. Resumes where a transfer broke off, for as long as there is progress.
@@ -374,7 +402,8 @@ impl Fetcher {
         let stream: Box<dyn Stream> = if is_tls {
             let name =
                 ServerName::try_from(host).map_err(|_| unusable("a URL of the release has no valid host"))?;
-            Box::new(self.tls.connect(name, stream).await.map_err(|error| failed("TLS", &error))?)
+            let tls = self.tls.lock().clone();
+            Box::new(tls.connect(name, stream).await.map_err(|error| failed("TLS", &error))?)
         } else {
             Box::new(stream)
         };
@@ -567,6 +596,10 @@ fn copy(mut from: impl Read, to: &Path, size: u64, digest: &str) -> Result<(), P
         ));
     }
     file.sync_all().map_err(PlaceError::Disk)
+}
+
+fn connector(settings: &BusSettings) -> Result<TlsConnector, BusError> {
+    Ok(TlsConnector::from(Arc::new(client_config(settings)?)))
 }
 
 /// Returns the TLS of requests to web servers.

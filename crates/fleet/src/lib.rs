@@ -30,6 +30,7 @@
 
 mod backoff;
 pub mod bus;
+mod credentials;
 mod digest;
 pub mod fetch;
 mod folder;

@@ -1,13 +1,19 @@
 //! Connections, buckets and calls.
 
+use std::fs;
 use std::time::{Duration, Instant};
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use nkeys::KeyPair as NatsKey;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use switchboard_fleet::bus::{Bucket, Bus, BusError, BusSettings, CALL_TIMEOUT, EPOCH_KEY, Unreachable};
 
 use fleet_testbed::broker::{Broker, programs};
+use tokio::time::timeout;
 
 const SECOND: Duration = Duration::from_secs(1);
+const PATIENCE: Duration = Duration::from_secs(20);
 
 #[tokio::test]
 #[cfg_attr(not(has_nats_server), ignore = "needs nats-server: apt-get install nats-server")]
@@ -246,5 +252,69 @@ async fn broker_and_client_prove_their_identity_by_certificates() {
             let error = connect(settings).await.err().unwrap();
             assert!(matches!(&error, BusError::Settings(text) if text.contains(words)), "{error:?}");
         }
+    }
+}
+
+/// Returns a token of NATS: claims about a key, signed by its issuer.
+fn token(issuer: &NatsKey, subject: &NatsKey, expires: Option<u64>, nats: &serde_json::Value) -> String {
+    let mut claims = serde_json::json!({
+        "jti": "1", "iat": 1_700_000_000, "iss": issuer.public_key(), "sub": subject.public_key(), "name": "test",
+        "nats": nats,
+    });
+    if let Some(expires) = expires {
+        claims["exp"] = expires.into();
+    }
+    let header = r#"{"typ":"JWT","alg":"ed25519-nkey"}"#;
+    let text = [header.to_owned(), claims.to_string()].map(|part| URL_SAFE_NO_PAD.encode(part)).join(".");
+    format!("{text}.{}", URL_SAFE_NO_PAD.encode(issuer.sign(text.as_bytes()).unwrap()))
+}
+
+#[tokio::test]
+#[cfg_attr(not(has_nats_server), ignore = "needs nats-server: apt-get install nats-server")]
+async fn credentials_are_read_again_at_each_connection() {
+    let [operator, account, system, user] =
+        [NatsKey::new_operator(), NatsKey::new_account(), NatsKey::new_account(), NatsKey::new_user()];
+    let limits = serde_json::json!({
+        "subs": -1, "data": -1, "payload": -1, "imports": -1, "exports": -1, "wildcards": true, "conn": -1, "leaf": -1
+    });
+    let of_account = serde_json::json!({"type": "account", "version": 2, "limits": limits});
+    let of_user = serde_json::json!({
+        "type": "user", "version": 2, "subs": -1, "data": -1, "payload": -1, "pub": {}, "sub": {}
+    });
+    let preloaded = [&account, &system]
+        .map(|key| format!("{}: \"{}\"", key.public_key(), token(&operator, key, None, &of_account)));
+    let config = format!(
+        "operator: \"{}\"\nresolver: MEMORY\nsystem_account: {}\nresolver_preload: {{ {} }}",
+        token(&operator, &operator, None, &serde_json::json!({"type": "operator", "version": 2})),
+        system.public_key(),
+        preloaded.join(", ")
+    );
+    let credentials = |expires| {
+        format!(
+            "-----BEGIN NATS USER JWT-----\n{}\n------END NATS USER JWT------\n\nNKEY Seed printed below.\n\n\
+             -----BEGIN USER NKEY SEED-----\n{}\n------END USER NKEY SEED------\n",
+            token(&account, &user, expires, &of_user),
+            user.seed().unwrap()
+        )
+    };
+    for program in programs() {
+        let mut broker = Broker::start_with(&program, &config, &[]).unwrap();
+        let file = broker.path("replica.creds");
+        // Expired long ago.
+        fs::write(&file, credentials(Some(1_700_000_001))).unwrap();
+        let settings = BusSettings { credentials: Some(file.clone()), ..broker.settings() };
+        let bus = Bus::connect(&settings, Unreachable::Wait).await.unwrap();
+        let mut link = bus.link();
+        let refused =
+            link.wait_for(|link| link.error.as_ref().is_some_and(|error| error.contains("authorization")));
+        timeout(PATIENCE, refused).await.unwrap().unwrap();
+        fs::write(&file, credentials(None)).unwrap();
+        timeout(PATIENCE, link.wait_for(|link| link.connected)).await.unwrap().unwrap();
+        // A file that is being replaced: the last credentials stay.
+        broker.kill();
+        fs::write(&file, "-----BEGIN NATS USER JWT-----\n").unwrap();
+        timeout(PATIENCE, link.wait_for(|link| !link.connected)).await.unwrap().unwrap();
+        broker.restart().unwrap();
+        timeout(PATIENCE, link.wait_for(|link| link.connected)).await.unwrap().unwrap();
     }
 }
