@@ -25,7 +25,7 @@ use crate::fetch::{FetchError, Fetched, Fetcher};
 use crate::folder::Folder;
 use crate::release::{
     CURRENT_KEY, Candidate, Current, Encoding, InvalidValue, Judgement, ROLLOUT_KEY, Reason, Rollout, Source,
-    is_digest, judge, wave_position,
+    is_ahead, is_digest, judge, wave_position,
 };
 use crate::status::REPORT_INTERVAL;
 use crate::watch::{Watch, WatchEvent};
@@ -91,6 +91,10 @@ pub struct Seen {
     pub release: Option<Published>,
     /// The fault of a release that cannot be read.
     pub fault: Option<String>,
+    /// The generation that the next release must exceed, 0 if there is none: that of the release. A release that
+    /// cannot be read does not count, and neither does one that is more than 24 h ahead of this machine's clock, because
+    /// replicas reject it and every release above it. Then the newest other release of the history counts.
+    pub generation: u64,
     /// The wave.
     pub rollout: Option<Rollout>,
     current_revision: u64,
@@ -261,6 +265,7 @@ impl Publisher {
             let mut seen = Seen {
                 release: None,
                 fault: None,
+                generation: 0,
                 rollout: rollout.as_ref().and_then(|entry| Rollout::parse(entry.value.as_ref()?).ok()),
                 current_revision: current.as_ref().map_or(0, |entry| entry.revision),
                 rollout_revision: rollout.as_ref().map_or(0, |entry| entry.revision),
@@ -272,6 +277,8 @@ impl Publisher {
             let generation = seen.release.as_ref().map_or(0, |release| release.manifest.generation);
             let is_between = seen.rollout.is_some_and(|rollout| rollout.generation > generation);
             if !is_between || seen.fault.is_some() || started.elapsed() > OTHER_PUBLISHER {
+                let is_unknown = seen.fault.is_some() || is_ahead(generation, now_millis());
+                seen.generation = if is_unknown { self.newest_in_history().await? } else { generation };
                 return Ok(seen);
             }
             sleep(SETTLE_INTERVAL).await;
@@ -301,6 +308,13 @@ impl Publisher {
         }
         history.sort_by_key(|release| std::cmp::Reverse(release.revision));
         Ok(history)
+    }
+
+    /// Returns the newest generation of the history that is not too far ahead of this machine's clock.
+    async fn newest_in_history(&self) -> Result<u64, BusError> {
+        let generations = self.history().await?.into_iter().map(|release| release.manifest.generation);
+        let now = now_millis();
+        Ok(generations.filter(|generation| !is_ahead(*generation, now)).max().unwrap_or(0))
     }
 
     /// Fetches a snapshot of a release into a folder.
@@ -825,12 +839,12 @@ enum InvalidValueOrManifest {
 /// Checks a release as a replica does.
 fn check(current: &Current, manifest: &Manifest, seen: &Seen) -> Result<(), PublishError> {
     let generation = manifest.generation;
-    if let Some(before) = &seen.release
-        && generation <= before.manifest.generation
-        // The same snapshots may get further signatures.
-        && (generation, &manifest.variants) != (before.manifest.generation, &before.manifest.variants)
-    {
-        return Err(PublishError::NotNewer { generation, current: before.manifest.generation });
+    // The same snapshots may get further signatures.
+    let is_same = seen.release.as_ref().is_some_and(|before| {
+        (generation, &manifest.variants) == (before.manifest.generation, &before.manifest.variants)
+    });
+    if generation <= seen.generation && !is_same {
+        return Err(PublishError::NotNewer { generation, current: seen.generation });
     }
     Current::parse(&current.to_json()).map_err(|error| PublishError::Invalid(error.to_string()))?;
     for variant in &manifest.variants {

@@ -298,7 +298,7 @@ pub fn judge<'m>(
     if generation < highest || serving.is_some() {
         return Judgement::Reject(Reason::GenerationOld);
     }
-    if generation > now.as_u64().saturating_add(MAX_AHEAD_MILLIS) {
+    if is_ahead(generation, now) {
         return Judgement::Reject(Reason::GenerationAhead);
     }
     let Some(variant) = manifest.variants.iter().find(|variant| variant.schema == candidate.schema) else {
@@ -314,6 +314,11 @@ pub fn judge<'m>(
     } else {
         Judgement::WaitForWave
     }
+}
+
+/// Returns whether replicas reject a generation because it is more than 24 h ahead of the clock.
+pub fn is_ahead(generation: u64, now: UnixMillis) -> bool {
+    generation > now.as_u64().saturating_add(MAX_AHEAD_MILLIS)
 }
 
 /// Returns whether the text is a SHA-256 in lower-case hexadecimal.

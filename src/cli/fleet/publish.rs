@@ -96,7 +96,7 @@ pub(super) fn run(arguments: &PublishArguments) -> Result<Exit, CommandError> {
             return Ok(exit);
         }
     }
-    let prepared = prepare(offer, &publication, generation_of(&seen))?;
+    let prepared = prepare(offer, &publication, seen.generation)?;
     publish(&broker, &publisher, &publication, &seen, prepared)?;
     Ok(Exit::Success)
 }
@@ -131,10 +131,6 @@ fn store(arguments: &BlobsArguments) -> Result<Store, CommandError> {
         )));
     }
     Ok(Store::Folder { folder: folder.clone(), url: url.clone() })
-}
-
-fn generation_of(seen: &Seen) -> u64 {
-    seen.release.as_ref().map_or(0, |release| release.manifest.generation)
 }
 
 /// Opens the source and the files of `--with`. Prints the findings of a registry that has errors, and returns
@@ -624,7 +620,7 @@ pub(super) fn rollback(arguments: &RollbackArguments) -> Result<Exit, CommandErr
         ))?;
         return Ok(Exit::Success);
     }
-    let prepared = restamped(&broker, &publisher, &publication, target, generation_of(&seen))?;
+    let prepared = restamped(&broker, &publisher, &publication, target, seen.generation)?;
     output::print_error(&format!("content of generation {}\n", target.manifest.generation));
     publish(&broker, &publisher, &publication, &seen, prepared)?;
     Ok(Exit::Success)
@@ -757,7 +753,7 @@ impl<'a> Follower<'a> {
         if offer.is_compiled_now {
             add_others(&mut offer, &self.arguments.with)?;
         }
-        let prepared = prepare(offer, self.publication, generation_of(&seen))?;
+        let prepared = prepare(offer, self.publication, seen.generation)?;
         publish(self.broker, self.publisher, self.publication, &seen, prepared)?;
         Ok(Round::Published)
     }
@@ -770,7 +766,7 @@ impl<'a> Follower<'a> {
             Some(_) => self.served(seen, confirm)?,
         };
         let now = now();
-        let generation = now.as_u64().max(generation_of(seen).saturating_add(1));
+        let generation = now.as_u64().max(seen.generation.saturating_add(1));
         let progress = ProgressLine::new();
         let built = match &served {
             None => build_snapshot(&files, generation, now.to_seconds(), BuildMode::Serve, &progress)
