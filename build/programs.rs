@@ -5,8 +5,9 @@ use std::env;
 use std::path::PathBuf;
 
 /// Optional programs. Each sets the cfg `has_<name>`, with `_` instead of `-`.
-const PROGRAMS: [&str; 8] = [
+const PROGRAMS: [&str; 9] = [
     "chromium",
+    "faketime",
     "haproxy",
     "man",
     "nats-server",

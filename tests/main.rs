@@ -32,6 +32,7 @@ mod diff;
 mod documents;
 mod expected;
 mod fleet;
+mod fleet_faults;
 mod generations;
 mod harness;
 mod hostile_input;

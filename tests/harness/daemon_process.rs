@@ -30,17 +30,21 @@ pub(crate) struct DaemonProcess {
 impl DaemonProcess {
     /// Starts `switchboard serve` and waits until it listens.
     pub(crate) fn start(arguments: &[&str]) -> DaemonProcess {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_switchboard"));
-        command.args(SERVE).args(arguments);
-        DaemonProcess::launch(command)
+        DaemonProcess::launch(DaemonProcess::command(&[env!("CARGO_BIN_EXE_switchboard")], arguments))
+    }
+
+    /// Returns the command of a daemon. The first words are its program, or a program with arguments that runs it.
+    pub(crate) fn command(program: &[&str], arguments: &[&str]) -> Command {
+        let mut command = Command::new(program[0]);
+        command.args(&program[1..]).args(SERVE).args(arguments);
+        command
     }
 
     /// Starts the daemon under limits that a shell sets first, such as `ulimit -n 64`.
     pub(crate) fn start_under(limits: &str, arguments: &[&str]) -> DaemonProcess {
-        let mut command = Command::new("bash");
         let run = format!("{limits}; exec \"$0\" \"$@\"");
-        command.args(["-c", &run, env!("CARGO_BIN_EXE_switchboard")]).args(SERVE).args(arguments);
-        DaemonProcess::launch(command)
+        let program = ["bash", "-c", &run, env!("CARGO_BIN_EXE_switchboard")];
+        DaemonProcess::launch(DaemonProcess::command(&program, arguments))
     }
 
     /// Runs a command that becomes the daemon, and waits until it listens.

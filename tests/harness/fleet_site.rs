@@ -110,7 +110,7 @@ fn answer(
 /// A fleet with a publisher: a broker, a web server, and the state directories of replicas.
 pub(crate) struct Site {
     pub(crate) broker: Broker,
-    runtime: Runtime,
+    pub(crate) runtime: Runtime,
     pub(crate) web: Web,
     pub(crate) folder: TempDir,
 }
@@ -156,7 +156,12 @@ impl Site {
     }
 
     pub(crate) fn options(&self, id: &str, more: &[&str]) -> Vec<String> {
-        let options = ["--fleet", &self.url(), "--state", &self.path(id), "--replica-id", id];
+        self.options_at(&self.url(), id, more)
+    }
+
+    /// Returns the options of a replica that reaches the broker at another URL.
+    pub(crate) fn options_at(&self, url: &str, id: &str, more: &[&str]) -> Vec<String> {
+        let options = ["--fleet", url, "--state", &self.path(id), "--replica-id", id];
         let options = [&options, ["--fleet-prefix", "test", "--spread", "0"].as_slice(), more].concat();
         options.iter().map(|option| (*option).to_owned()).collect()
     }
