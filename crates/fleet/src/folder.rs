@@ -32,7 +32,7 @@ impl Folder {
     /// Returns the length of a file that was written within this time.
     pub(crate) fn find(&self, name: &str, age: Duration) -> Option<u64> {
         let there = fs::metadata(self.path.join(name)).ok().filter(fs::Metadata::is_file)?;
-        (there.modified().ok()?.elapsed().ok()? < age).then(|| there.len())
+        (there.modified().ok()?.elapsed().ok()? < age).then_some(there.len())
     }
 
     /// Adds a name to the list of the fleet.
