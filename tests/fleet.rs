@@ -601,6 +601,7 @@ fn standings_of_one_replica_are_in_force_on_all_through_cuts_restarts_and_losses
     a.kill();
     let a = start(&site, "a");
     assert_eq!(standing(&a, account[3]), "suspended", "a pending standing survives a kill");
+    assert_eq!(a.metric("switchboard_fleet_standings_pending"), 2.0);
     site.broker.restart().unwrap();
     wait_for_standing(&b, account[3], "suspended");
     wait_for_standing(&a, account[0], "suspended");
@@ -613,17 +614,27 @@ fn standings_of_one_replica_are_in_force_on_all_through_cuts_restarts_and_losses
     assert_eq!(overruled, 1.0);
 
     // A broker that comes back empty clears nothing, and gets the restrictions back.
+    assert_eq!(set(&a, account[4], SUSPENDED), (200, "fleet".to_owned()));
+    wait_for_standing(&b, account[4], "suspended");
     site.broker.kill();
     site.broker.lose_memory().unwrap();
     site.broker.restart().unwrap();
     site.init();
     site.publish(&release, &[]);
+    // One that is put back can be cleared at once, and stays cleared.
+    wait_until("a restriction is cleared before it is put back", || clear(&a, account[4]).0 == 204);
     let late = start(&site, "late");
     for (at, expected) in [(0, "suspended"), (1, "suspended"), (2, "draining"), (3, "suspended")] {
         wait_for_standing(&late, account[at], expected);
         for daemon in [&a, &b] {
             assert_eq!(standing(daemon, account[at]), expected);
         }
+    }
+    wait_until("nothing is pending", || {
+        [&a, &b].iter().all(|daemon| daemon.metric("switchboard_fleet_standings_pending") == 0.0)
+    });
+    for daemon in [&a, &b, &late] {
+        assert_eq!(standing(daemon, account[4]), Value::Null);
     }
     assert_eq!(clear(&late, account[1]), (204, String::new()));
     wait_for_standing(&a, account[1], Value::Null);
@@ -652,12 +663,82 @@ fn standings_from_before_the_fleet_come_into_it_and_out_of_it() {
     let has_both = || fs::read_to_string(&journal).unwrap().contains(account[1]);
     wait_until("the journal has what arrived", has_both);
     a.kill();
-    let daemon = alone();
+    let mut daemon = alone();
     assert_eq!(
         (standing(&daemon, account[0]), standing(&daemon, account[1])),
         ("suspended".into(), "draining".into())
     );
     assert!(fs::read_to_string(&journal).unwrap().starts_with("switchboard standings 1\n"));
+
+    // Back in the fleet, only what was set outside is new.
+    assert_eq!(clear(&b, account[0]).0, 204);
+    assert_eq!(set(&daemon, account[2], SUSPENDED).0, 200);
+    daemon.kill();
+    let a = site.replica("a", &[]);
+    wait_for_standing(&b, account[2], "suspended");
+    wait_for_standing(&a, account[0], Value::Null);
+    wait_until("nothing is pending", || a.metric("switchboard_fleet_standings_pending") == 0.0);
+    for daemon in [&a, &b] {
+        assert_eq!(
+            [0, 1, 2].map(|at| standing(daemon, account[at])),
+            [Value::Null, "draining".into(), "suspended".into()]
+        );
+    }
+    assert!(!site.state("a").join("standings.journal.fleet").exists());
+}
+
+/// The broker gets writes while it is stopped, and makes them when it goes on.
+#[test]
+#[cfg_attr(not(has_nats_server), ignore = "needs nats-server: apt-get install nats-server")]
+fn answers_hold_although_the_broker_makes_changes_late() {
+    let mut site = Site::new();
+    let release = site.release(1, &["acme"]);
+    site.publish(&release, &[]);
+    let [a, b] = ["a", "b"].map(|id| site.replica(id, &[]));
+    for daemon in [&a, &b] {
+        wait_until("the release is served", || generation(daemon) == 1);
+    }
+    let [kept, cleared, lessened, last, ends] = ACCOUNTS;
+    for account in [kept, lessened] {
+        assert_eq!(set(&a, account, SUSPENDED), (200, "fleet".to_owned()));
+        wait_for_standing(&b, account, "suspended");
+    }
+    site.broker.freeze().unwrap();
+    assert_eq!(clear(&a, kept), (503, "no_broker".to_owned()));
+    assert_eq!(set(&a, lessened, DRAINING), (503, "no_broker".to_owned()));
+    assert_eq!(set(&a, cleared, SUSPENDED), (202, "replica".to_owned()));
+    assert_eq!(clear(&a, cleared), (204, String::new()));
+    site.broker.thaw().unwrap();
+    wait_until("both changes are taken back", || a.metric("switchboard_fleet_overruled_total") == 2.0);
+    wait_until("a later change reaches the fleet", || set(&a, last, SUSPENDED).0 == 200);
+    wait_for_standing(&b, last, "suspended");
+    wait_until("nothing is pending", || a.metric("switchboard_fleet_standings_pending") == 0.0);
+    assert_eq!(
+        audited(&site, "a", kept),
+        ["standing_set", "standing_cleared", "standing_failed", "overruled"]
+    );
+    wait_for_standing(&b, cleared, Value::Null);
+    for daemon in [&a, &b] {
+        wait_for_standing(daemon, kept, "suspended");
+        wait_for_standing(daemon, lessened, "suspended");
+        assert_eq!(standing(daemon, cleared), Value::Null);
+    }
+
+    // What stands behind a standing is in force without a gap at its end.
+    assert_eq!(set(&a, ends, DRAINING), (200, "fleet".to_owned()));
+    site.broker.kill();
+    wait_until("the replica lost the broker", || !is_connected(&a));
+    let until = jiff::Timestamp::now() + jiff::SignedDuration::from_millis(1_500);
+    let body = json!({"standing": "suspended", "reason": "short", "until": until.to_string()});
+    assert_eq!(set(&a, ends, &body.to_string()), (202, "replica".to_owned()));
+    wait_until("the pending standing ends", || {
+        let standing = standing(&a, ends);
+        assert_ne!(standing, Value::Null, "the draining account is in service");
+        standing == "draining"
+    });
+    site.broker.restart().unwrap();
+    wait_until("nothing is pending", || a.metric("switchboard_fleet_standings_pending") == 0.0);
+    assert_eq!(standing(&a, ends), "draining");
 }
 
 /// A journal that cannot be written must not keep the restrictions of others out of force.

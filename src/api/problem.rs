@@ -27,7 +27,7 @@ pub const NO_BROKER: ProblemKind = ProblemKind {
     status: 503,
     title: "No broker",
     detail: "The change takes away a restriction, and the broker of the fleet did not acknowledge it. The \
-             restriction stays in force until the broker has the change. Send the request again.",
+             restriction stays in force. Send the request again.",
 };
 
 /// No account has the id or the address that the request names.

@@ -7,6 +7,7 @@
 //! One write of an account at a time is under way, so that an earlier request never replaces a later one.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
@@ -14,10 +15,10 @@ use futures_util::stream::FuturesUnordered;
 use serde::{Deserialize, Serialize};
 use switchboard_model::UnixMillis;
 use tokio::sync::mpsc::UnboundedReceiver;
-use tokio::time::timeout;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::bus::{Bucket, Bus, BusError, Entry, read_standing_key, standing_key};
-use crate::standings::{Account, Course, Overruled, Standing, Value, WriteId};
+use crate::standings::{Account, Course, Overruled, SavedAccount, Standing, Value, WriteId};
 use crate::watch::{Position, Watch, WatchEvent};
 
 /// The time within which the broker acknowledges a write, repetitions included.
@@ -28,6 +29,12 @@ pub const PUT_BACK_SPREAD: Duration = Duration::from_secs(10);
 pub const MAX_OVERRULED: usize = 100;
 /// The maximum number of writes that are under way at the same time.
 const MAX_WRITES: usize = 256;
+/// The maximum number of them that are not those of requests, which must not wait.
+const MAX_PENDING_WRITES: usize = 128;
+/// The maximum number of events of the watch that wait for the thread of the standings. Requests wait behind them.
+const MAX_EVENTS: usize = 256;
+/// The shortest time after which a pending value is written again. Up to the same time is added at random.
+const RETRY: Duration = Duration::from_secs(1);
 
 /// The ids of an account.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -99,8 +106,6 @@ pub struct BusWrite {
     pub value: Value,
     /// The expected revision. 0 for a key without a value.
     pub expected: u64,
-    /// Whether the write is repeated with the new revision if another writer was faster.
-    pub repeats: bool,
     /// The time after which the write is given up.
     pub deadline: Instant,
 }
@@ -110,8 +115,13 @@ pub struct BusWrite {
 pub enum Outcome {
     /// The broker has the value, with this revision.
     Written(u64),
-    /// The broker did not acknowledge the write. It may have the value all the same.
-    Failed(String),
+    /// Another writer was faster. The broker did not take the value.
+    Conflict,
+    /// The broker did not get the write. The text is the reason.
+    NotSent(String),
+    /// The broker did not acknowledge the write. It may have the value all the same, also later. The text is the
+    /// reason.
+    Unknown(String),
 }
 
 /// What the thread of the standings has to do, in the order of the members.
@@ -123,6 +133,8 @@ pub struct Changes {
     pub writes: Vec<BusWrite>,
     /// What lost: to be logged and recorded.
     pub overruled: Vec<OverruledStanding>,
+    /// Whether [`SharedStandings::take_unsaved`] must be on the disk before the answers are sent.
+    pub must_save: bool,
     /// The answers to requests.
     pub replies: Vec<(Ticket, Reply)>,
 }
@@ -146,12 +158,9 @@ pub struct Record {
     /// The ids of the account.
     #[serde(flatten)]
     pub key: Key,
-    /// The last revision of the broker. 0 for a key without a value.
-    pub revision: u64,
-    /// The broker's last value that could be read.
-    pub value: Option<Value>,
-    /// The pending value with the revision that it is based on.
-    pub pending: Option<(u64, Value)>,
+    /// What is known of the account.
+    #[serde(flatten)]
+    pub account: SavedAccount,
 }
 
 /// What is not in the journal yet.
@@ -169,8 +178,18 @@ pub struct SharedStandings {
     accounts: HashMap<Key, State>,
     /// The accounts with a pending value.
     pending: BTreeSet<Key>,
+    /// The accounts with a pending value that is to be compared with the broker's, and written.
+    due: BTreeSet<Key>,
+    /// The accounts whose pending value is due later.
+    later: BTreeSet<(Instant, Key)>,
+    /// The ends of the requests that wait for the entry of a faster writer.
+    deadlines: BTreeSet<(Instant, Key)>,
+    /// The number of writes of pending values that are under way, without those of requests.
+    under_way: usize,
     unsaved: BTreeSet<Key>,
     position: Option<Position>,
+    /// Whether the revisions of the accounts are not known, because the journal has no position.
+    is_unplaced: bool,
     /// Whether everything of the bucket was read since the connection.
     is_current: bool,
     /// The number of losses of the broker's memory. An outcome from before a loss has the revision of another life.
@@ -186,7 +205,9 @@ struct State {
     under_way: Option<UnderWay>,
     /// Requests that wait for the write that is under way.
     waiting: VecDeque<Waiting>,
-    /// The time before which a pending value is not put back.
+    /// The revision on which a write met a faster writer. The next write waits for a later one.
+    conflict: Option<u64>,
+    /// The time before which a pending value is not written.
     not_before: Option<Instant>,
 }
 
@@ -194,31 +215,48 @@ struct State {
 struct UnderWay {
     ticket: Ticket,
     value: Value,
+    expected: u64,
     losses: u64,
-    /// The course of a request. `None` for a value that is pending from before.
-    course: Option<Course>,
-    /// The value that was pending when the change was requested.
-    pending_then: Option<WriteId>,
+    /// Whether the broker might have had the value before this write.
+    was_doubtful: bool,
+    /// What a request waits for. `None` for a value that is pending from before.
+    request: Option<WaitsFor>,
 }
 
 #[derive(Debug, Clone)]
 struct Waiting {
     ticket: Ticket,
     value: Value,
+    request: WaitsFor,
+}
+
+#[derive(Debug, Clone)]
+struct WaitsFor {
     course: Course,
+    /// The value that was pending when the change was requested.
     pending_then: Option<WriteId>,
     deadline: Instant,
 }
 
 impl SharedStandings {
     /// Restores the standings from the records and the position of the journal. A later record of an account replaces
-    /// an earlier one.
+    /// an earlier one. Without a position, the whole bucket is read before a standing counts as lost by the broker.
     pub fn restore(records: impl IntoIterator<Item = Record>, position: Option<Position>) -> SharedStandings {
         let mut restored = SharedStandings { position, ..SharedStandings::default() };
-        for Record { key, revision, value, pending } in records {
-            let account = Account::restore(revision, value, pending);
+        for Record { key, account } in records {
+            let mut account = Account::restore(account);
+            if restored.position.is_none() {
+                account.forget_revision();
+            }
+            restored.is_unplaced |= account.is_missing_at_broker();
             restored.accounts.insert(key.clone(), State { account, ..State::default() });
             restored.note_pending(&key);
+        }
+        if restored.is_unplaced
+            && let Some(position) = &mut restored.position
+        {
+            // The process ended before the whole bucket was read.
+            position.revision = 0;
         }
         restored
     }
@@ -271,7 +309,7 @@ impl SharedStandings {
         let pending = before.as_ref().and_then(|state| state.account.pending());
         let pending_then = pending.map(|(_, pending)| pending.id.clone());
         let mut changes = Changes::default();
-        let mut value = Value { id, standing, since, by, replaces: None };
+        let mut value = Value { id, standing, since, by, replaces: None, earlier: Vec::new() };
         let course = self.update(&key, now, &mut changes, |account| account.change(&mut value, now));
         let record = match course {
             Course::LocalFirst | Course::LocalOnly => Some(self.record(&key)),
@@ -279,10 +317,14 @@ impl SharedStandings {
         };
         match course {
             Course::LocalFirst | Course::BrokerFirst => {
-                let deadline = at + WRITE_TIMEOUT;
-                let waiting = Waiting { ticket, value, course, pending_then, deadline };
-                self.accounts.entry(key.clone()).or_default().waiting.push_back(waiting);
-                self.proceed(&key, &mut changes);
+                let request = WaitsFor { course, pending_then, deadline: at + WRITE_TIMEOUT };
+                let waiting = Waiting { ticket, value, request };
+                let state = self.accounts.entry(key.clone()).or_default();
+                state.waiting.push_back(waiting);
+                if state.conflict.is_some() {
+                    self.deadlines.insert((at + WRITE_TIMEOUT, key.clone()));
+                }
+                self.proceed(&key, now, at, &mut changes);
             }
             Course::LocalOnly | Course::Nothing => changes.replies.push((ticket, Reply::Fleet)),
         }
@@ -297,34 +339,112 @@ impl SharedStandings {
             None => drop(self.accounts.remove(&key)),
         }
         self.note_pending(&key);
+        if self.pending.contains(&key) {
+            match self.accounts.get(&key).and_then(|state| state.not_before) {
+                Some(due) => drop(self.later.insert((due, key))),
+                None => drop(self.due.insert(key)),
+            }
+        }
     }
 
     /// Receives the outcome of a write.
-    pub fn written(&mut self, key: &Key, ticket: Ticket, outcome: &Outcome, now: UnixMillis) -> Changes {
+    pub fn written(
+        &mut self,
+        key: &Key,
+        ticket: Ticket,
+        outcome: &Outcome,
+        now: UnixMillis,
+        at: Instant,
+    ) -> Changes {
         let mut changes = Changes::default();
         let under_way = self.accounts.get_mut(key).map(|state| &mut state.under_way);
         let done = under_way.and_then(|under_way| under_way.take_if(|write| write.ticket == ticket));
-        let Some(UnderWay { value, course, losses, pending_then, .. }) = done else { return changes };
+        let Some(write) = done else { return changes };
+        if write.request.is_none() {
+            self.under_way = self.under_way.saturating_sub(1);
+        }
+        let lost = Outcome::Unknown("the broker has lost its memory".to_owned());
+        let outcome = if write.losses == self.losses { outcome } else { &lost };
         let reply = match outcome {
-            Outcome::Written(revision) if losses == self.losses => {
-                let overruled = self.update(key, now, &mut changes, |account| match course {
-                    Some(Course::BrokerFirst) => {
-                        account.changed_at_broker(&value, *revision, pending_then.as_ref());
-                        None
-                    }
-                    _ => account.acknowledged(&value, *revision),
+            Outcome::Written(revision) => Some(self.acknowledged(key, &write, *revision, now, &mut changes)),
+            Outcome::Conflict => self.conflicted(key, &write, at),
+            Outcome::NotSent(reason) => {
+                self.update(key, now, &mut changes, |account| {
+                    account.not_sent(&write.value.id, write.was_doubtful);
                 });
-                self.note_overruled(key, overruled, now, &mut changes);
-                Reply::Fleet
+                self.retry(key, at);
+                Some(failed(&write, reason))
             }
-            Outcome::Written(_) => failed(course, "the broker has lost its memory"),
-            Outcome::Failed(reason) => failed(course, reason),
+            Outcome::Unknown(reason) => {
+                let is_pending = self.has_pending(key, &write.value.id);
+                if !is_pending {
+                    self.update(key, now, &mut changes, |account| account.doubt(&write.value.id));
+                    changes.must_save = true;
+                }
+                self.retry(key, at);
+                Some(failed(&write, reason))
+            }
         };
-        if course.is_some() {
+        if let (Some(reply), Some(_)) = (reply, &write.request) {
             changes.replies.push((ticket, reply));
         }
-        self.proceed(key, &mut changes);
+        self.proceed(key, now, at, &mut changes);
+        self.fill(now, at, &mut changes);
         changes
+    }
+
+    /// Receives that the broker has the value of a write.
+    fn acknowledged(
+        &mut self,
+        key: &Key,
+        write: &UnderWay,
+        revision: u64,
+        now: UnixMillis,
+        changes: &mut Changes,
+    ) -> Reply {
+        let value = &write.value;
+        let overruled = self.update(key, now, changes, |account| match &write.request {
+            Some(WaitsFor { course: Course::BrokerFirst, pending_then, .. }) => {
+                account.changed_at_broker(value, revision, pending_then.as_ref());
+                None
+            }
+            _ => account.arrived(revision, Some(value.clone()), now),
+        });
+        self.note_overruled(key, overruled, now, changes);
+        Reply::Fleet
+    }
+
+    /// Lets a request wait for the entry of the faster writer. Returns the answer if there is no time left.
+    fn conflicted(&mut self, key: &Key, write: &UnderWay, at: Instant) -> Option<Reply> {
+        let state = self.accounts.get_mut(key)?;
+        // The watch may have been faster than this answer.
+        state.conflict = (state.account.revision() <= write.expected).then_some(write.expected);
+        let Some(request) = write.request.clone().filter(|request| request.deadline > at) else {
+            return Some(failed(write, CONFLICT));
+        };
+        self.deadlines.insert((request.deadline, key.clone()));
+        state.waiting.push_front(Waiting { ticket: write.ticket, value: write.value.clone(), request });
+        None
+    }
+
+    fn has_pending(&self, key: &Key, id: &WriteId) -> bool {
+        let pending = self.accounts.get(key).and_then(|state| state.account.pending());
+        pending.is_some_and(|(_, pending)| pending.id == *id)
+    }
+
+    /// Puts the next write of a pending value off.
+    fn retry(&mut self, key: &Key, at: Instant) {
+        self.put_off(key, at + RETRY.mul_f64(1.0 + fastrand::f64()));
+    }
+
+    fn put_off(&mut self, key: &Key, due: Instant) {
+        if let Some(state) = self.accounts.get_mut(key).filter(|state| state.account.pending().is_some()) {
+            if let Some(before) = state.not_before.replace(due) {
+                self.later.remove(&(before, key.clone()));
+            }
+            self.due.remove(key);
+            self.later.insert((due, key.clone()));
+        }
     }
 
     /// Receives an event of the watch.
@@ -334,13 +454,16 @@ impl SharedStandings {
             WatchEvent::Lost(_) => self.is_current = false,
             WatchEvent::Reached(memory) => {
                 self.is_current = false;
-                let is_known = match &self.position {
-                    Some(position) => position.memory == memory,
-                    // Revisions without a position may be those of another life.
-                    None => self.accounts.values().all(|state| state.account.revision() == 0),
-                };
+                let is_known = self.position.as_ref().is_none_or(|position| position.memory == memory);
                 if !is_known {
                     self.memory_lost(now, at, &mut changes);
+                }
+                if self.position.is_none() {
+                    // Revisions without a position may be those of another life.
+                    for state in self.accounts.values_mut() {
+                        state.account.forget_revision();
+                        self.is_unplaced |= state.account.is_missing_at_broker();
+                    }
                 }
                 if self.position.is_none() || !is_known {
                     self.position = Some(Position { memory, revision: 0 });
@@ -351,29 +474,45 @@ impl SharedStandings {
                 self.memory_lost(now, at, &mut changes);
                 self.position = Some(Position { memory, revision: 0 });
             }
-            WatchEvent::Entry(entry) => self.arrived(&entry, now, &mut changes),
+            WatchEvent::Entry(entry) => self.arrived(&entry, now, at, &mut changes),
             WatchEvent::Current(position) => {
-                self.is_current = true;
+                if !self.is_current {
+                    self.is_current = true;
+                    self.became_current(now, at, &mut changes);
+                }
                 self.position = Some(position);
-                self.reconcile(now, at, &mut changes);
+                self.fill(now, at, &mut changes);
             }
         }
         changes
     }
 
-    /// Returns the next time at which a standing is put back, for [`tick`](Self::tick).
+    /// Returns the next time at which something is due without a request, for [`tick`](Self::tick).
     pub fn next_due(&self) -> Option<Instant> {
-        let states = self.pending.iter().filter_map(|key| self.accounts.get(key));
-        let idle = states.filter(|state| self.is_current && state.under_way.is_none());
-        idle.filter_map(|state| state.not_before).min()
+        let later = self.later.first().filter(|_| self.is_current);
+        self.deadlines.first().into_iter().chain(later).map(|(due, _)| *due).min()
     }
 
-    /// Writes what is pending and due.
+    /// Writes what is pending and due, and answers requests whose time is over.
     pub fn tick(&mut self, now: UnixMillis, at: Instant) -> Changes {
         let mut changes = Changes::default();
-        if self.is_current {
-            self.reconcile(now, at, &mut changes);
+        while let Some((due, _)) = self.deadlines.first()
+            && *due <= at
+            && let Some((due, key)) = self.deadlines.pop_first()
+        {
+            let Some(state) = self.accounts.get_mut(&key) else { continue };
+            if state.conflict.is_none() {
+                continue;
+            }
+            let is_over = |waiting: &mut Waiting| waiting.request.deadline <= due;
+            if let Some(waiting) = state.waiting.pop_front_if(is_over) {
+                state.conflict = None;
+                let reply = refused(waiting.request.course, CONFLICT);
+                changes.replies.push((waiting.ticket, reply));
+                self.proceed(&key, now, at, &mut changes);
+            }
         }
+        self.fill(now, at, &mut changes);
         changes
     }
 
@@ -393,15 +532,47 @@ impl SharedStandings {
         self.losses += 1;
         let keys: Vec<Key> = self.accounts.keys().cloned().collect();
         for key in keys {
-            let overruled = self.update(&key, now, changes, |account| account.memory_lost(now));
-            self.note_overruled(&key, overruled, now, changes);
-            if let Some(state) = self.accounts.get_mut(&key) {
-                state.not_before = Some(at + PUT_BACK_SPREAD.mul_f64(fastrand::f64()));
+            self.lose(&key, now, at, changes);
+        }
+    }
+
+    /// Receives that the broker has no value of an account any more.
+    fn lose(&mut self, key: &Key, now: UnixMillis, at: Instant, changes: &mut Changes) {
+        let overruled = self.update(key, now, changes, |account| account.memory_lost(now));
+        self.note_overruled(key, overruled, now, changes);
+        let state = self.accounts.get_mut(key);
+        if state.is_some_and(|state| state.conflict.take().is_some()) {
+            self.proceed(key, now, at, changes);
+        }
+        self.put_off(key, at + PUT_BACK_SPREAD.mul_f64(fastrand::f64()));
+    }
+
+    /// Makes due what is pending, because the connection is new.
+    fn became_current(&mut self, now: UnixMillis, at: Instant, changes: &mut Changes) {
+        if std::mem::take(&mut self.is_unplaced) {
+            let states = self.accounts.iter();
+            let missing = states.filter(|(_, state)| state.account.is_missing_at_broker());
+            let missing: Vec<Key> = missing.map(|(key, _)| key.clone()).collect();
+            for key in missing {
+                self.lose(&key, now, at, changes);
+            }
+        }
+        for key in &self.pending {
+            let Some(state) = self.accounts.get_mut(key) else { continue };
+            if state.waiting.is_empty() {
+                state.conflict = None;
+            }
+            let is_put_off = state.account.is_put_back() && state.not_before.is_some_and(|due| due > at);
+            if !is_put_off {
+                if let Some(due) = state.not_before.take() {
+                    self.later.remove(&(due, key.clone()));
+                }
+                self.due.insert(key.clone());
             }
         }
     }
 
-    fn arrived(&mut self, entry: &Entry, now: UnixMillis, changes: &mut Changes) {
+    fn arrived(&mut self, entry: &Entry, now: UnixMillis, at: Instant, changes: &mut Changes) {
         if let Some(position) = &mut self.position {
             position.revision = position.revision.max(entry.revision);
         }
@@ -419,7 +590,28 @@ impl SharedStandings {
             None => None,
         };
         let key = Key { company, account };
-        self.update(&key, now, changes, |account| account.arrived(revision, value));
+        let overruled = self.update(&key, now, changes, |account| account.arrived(revision, value, now));
+        self.note_overruled(&key, overruled, now, changes);
+        let Some(State { account, under_way, .. }) = self.accounts.get_mut(&key) else { return };
+        let pending = account.pending().map(|(_, pending)| &pending.id);
+        // The watch may be faster than the acknowledgement, and comes although that is lost.
+        let done = under_way
+            .take_if(|write| account.took_effect(&write.value.id) && pending != Some(&write.value.id));
+        if let Some(write) = done {
+            let reply = self.acknowledged(&key, &write, revision, now, changes);
+            match &write.request {
+                Some(_) => changes.replies.push((write.ticket, reply)),
+                None => self.under_way = self.under_way.saturating_sub(1),
+            }
+            self.proceed(&key, now, at, changes);
+        }
+        let Some(state) = self.accounts.get_mut(&key) else { return };
+        if state.conflict.take_if(|expected| *expected < revision).is_some() {
+            self.proceed(&key, now, at, changes);
+        }
+        if self.pending.contains(&key) {
+            self.due.insert(key);
+        }
     }
 
     /// Changes an account, and notes what follows.
@@ -447,8 +639,12 @@ impl SharedStandings {
     fn note_pending(&mut self, key: &Key) {
         if self.accounts.get(key).is_some_and(|state| state.account.pending().is_some()) {
             self.pending.insert(key.clone());
-        } else {
-            self.pending.remove(key);
+        } else if self.pending.remove(key) {
+            self.due.remove(key);
+            let not_before = self.accounts.get_mut(key).and_then(|state| state.not_before.take());
+            if let Some(due) = not_before {
+                self.later.remove(&(due, key.clone()));
+            }
         }
     }
 
@@ -470,45 +666,95 @@ impl SharedStandings {
     }
 
     /// Sends the next request of an account, if no write is under way.
-    fn proceed(&mut self, key: &Key, changes: &mut Changes) {
-        let losses = self.losses;
-        let Some(state) = self.accounts.get_mut(key).filter(|state| state.under_way.is_none()) else {
-            return;
-        };
-        let Some(Waiting { ticket, value, course, pending_then, deadline }) = state.waiting.pop_front()
-        else {
-            return;
-        };
-        let expected = state.account.revision();
-        state.under_way =
-            Some(UnderWay { ticket, value: value.clone(), losses, course: Some(course), pending_then });
-        changes.writes.push(BusWrite { ticket, key: key.clone(), value, expected, repeats: true, deadline });
+    fn proceed(&mut self, key: &Key, now: UnixMillis, at: Instant, changes: &mut Changes) {
+        loop {
+            let state = self.accounts.get_mut(key);
+            let idle = state.filter(|state| state.under_way.is_none() && state.conflict.is_none());
+            let Some(waiting) = idle.and_then(|state| state.waiting.pop_front()) else { break };
+            let Waiting { ticket, mut value, request } = waiting;
+            if request.course == Course::LocalFirst && self.has_pending(key, &value.id) {
+                let (write, overruled) = self.update(key, now, changes, |account| account.reconcile(now));
+                self.note_overruled(key, overruled, now, changes);
+                match write {
+                    Some(write) => value = write.value,
+                    None => {
+                        changes.replies.push((ticket, self.settled(key, &value.id)));
+                        continue;
+                    }
+                }
+            } else if request.course == Course::LocalFirst && !self.pending.contains(key) {
+                // It lost, arrived, or was cleared while it waited.
+                changes.replies.push((ticket, self.settled(key, &value.id)));
+                continue;
+            } else if let Some(state) = self.accounts.get(key) {
+                state.account.complete(&mut value);
+            }
+            self.send(key, ticket, value, Some(request), at, changes);
+            break;
+        }
+        let is_pending = self.pending.contains(key);
+        let state = self.accounts.get(key);
+        if is_pending && state.is_some_and(|state| state.is_idle() && state.not_before.is_none()) {
+            self.due.insert(key.clone());
+        }
     }
 
-    /// Sends what is pending and due.
-    fn reconcile(&mut self, now: UnixMillis, at: Instant, changes: &mut Changes) {
-        let keys: Vec<Key> = self.pending.iter().cloned().collect();
-        for key in keys {
-            let Some(state) = self.accounts.get_mut(&key) else { continue };
-            if state.under_way.is_some() || state.not_before.is_some_and(|due| due > at) {
+    /// Returns the answer to a restriction that is not pending any more.
+    fn settled(&self, key: &Key, id: &WriteId) -> Reply {
+        if self.accounts.get(key).is_some_and(|state| state.account.took_effect(id)) {
+            Reply::Fleet
+        } else {
+            Reply::Replica("a later or more restrictive standing decides about the account".to_owned())
+        }
+    }
+
+    fn send(
+        &mut self,
+        key: &Key,
+        ticket: Ticket,
+        value: Value,
+        request: Option<WaitsFor>,
+        at: Instant,
+        changes: &mut Changes,
+    ) {
+        let losses = self.losses;
+        let Some(state) = self.accounts.get_mut(key) else { return };
+        let was_doubtful = state.account.sent(&value.id);
+        let expected = state.account.revision();
+        let deadline = request.as_ref().map_or(at + WRITE_TIMEOUT, |request| request.deadline);
+        state.under_way =
+            Some(UnderWay { ticket, value: value.clone(), expected, losses, was_doubtful, request });
+        changes.writes.push(BusWrite { ticket, key: key.clone(), value, expected, deadline });
+    }
+
+    /// Sends what is pending and due, as far as writes may be under way.
+    fn fill(&mut self, now: UnixMillis, at: Instant, changes: &mut Changes) {
+        if !self.is_current {
+            return;
+        }
+        while let Some((due, _)) = self.later.first()
+            && *due <= at
+            && let Some((_, key)) = self.later.pop_first()
+        {
+            if let Some(state) = self.accounts.get_mut(&key) {
+                state.not_before = None;
+            }
+            self.due.insert(key);
+        }
+        while self.under_way < MAX_PENDING_WRITES
+            && let Some(key) = self.due.pop_first()
+        {
+            let Some(state) = self.accounts.get(&key) else { continue };
+            // A request, or the outcome of the write, makes it due again.
+            if !state.is_idle() || state.not_before.is_some() {
                 continue;
             }
-            state.not_before = None;
             let (write, overruled) = self.update(&key, now, changes, |account| account.reconcile(now));
             self.note_overruled(&key, overruled, now, changes);
             let Some(write) = write else { continue };
-            let (ticket, losses) = (self.next_ticket(), self.losses);
-            if let Some(state) = self.accounts.get_mut(&key) {
-                state.under_way = Some(UnderWay {
-                    ticket,
-                    value: write.value.clone(),
-                    losses,
-                    course: None,
-                    pending_then: None,
-                });
-            }
-            let (value, expected, deadline) = (write.value, write.expected, at + WRITE_TIMEOUT);
-            changes.writes.push(BusWrite { ticket, key, value, expected, repeats: false, deadline });
+            let ticket = self.next_ticket();
+            self.under_way += 1;
+            self.send(&key, ticket, write.value, None, at, changes);
         }
     }
 
@@ -529,18 +775,27 @@ fn restricting(account: &Account, now: UnixMillis) -> Option<&Value> {
     account.in_force(now).filter(|_| account.standing(now).is_some())
 }
 
-fn record(key: &Key, account: &Account) -> Record {
-    Record {
-        key: key.clone(),
-        revision: account.revision(),
-        value: account.known().cloned(),
-        pending: account.pending().map(|(base, value)| (base, value.clone())),
+impl State {
+    /// Returns whether a pending value may be written: no write is under way, and nothing waits for one.
+    fn is_idle(&self) -> bool {
+        self.under_way.is_none() && self.waiting.is_empty() && self.conflict.is_none()
     }
 }
 
-fn failed(course: Option<Course>, reason: &str) -> Reply {
+fn record(key: &Key, account: &Account) -> Record {
+    Record { key: key.clone(), account: account.saved() }
+}
+
+/// The reason of a request whose write met a faster writer, if the entry of that writer does not come in time.
+const CONFLICT: &str = "another replica changed the account, and its value did not arrive in time";
+
+fn failed(write: &UnderWay, reason: &str) -> Reply {
+    refused(write.request.as_ref().map_or(Course::LocalFirst, |request| request.course), reason)
+}
+
+fn refused(course: Course, reason: &str) -> Reply {
     match course {
-        Some(Course::BrokerFirst) => Reply::NoBroker(reason.to_owned()),
+        Course::BrokerFirst => Reply::NoBroker(reason.to_owned()),
         _ => Reply::Replica(reason.to_owned()),
     }
 }
@@ -548,8 +803,9 @@ fn failed(course: Option<Course>, reason: &str) -> Reply {
 /// What [`exchange`] reports.
 #[derive(Debug)]
 pub enum SharedEvent {
-    /// An event of the watch, for [`SharedStandings::watched`].
-    Watched(WatchEvent),
+    /// An event of the watch, for [`SharedStandings::watched`]. Drop the place when the event was received, because
+    /// the number of events that wait is limited.
+    Watched(WatchEvent, OwnedSemaphorePermit),
     /// The outcome of a write, for [`SharedStandings::written`].
     Written(Key, Ticket, Outcome),
 }
@@ -563,10 +819,15 @@ pub async fn exchange(
 ) {
     let mut watch = Watch::start(&bus, Bucket::Standings, position);
     let mut under_way = FuturesUnordered::new();
+    let places = Arc::new(Semaphore::new(MAX_EVENTS));
     loop {
+        let next = async {
+            let place = Arc::clone(&places).acquire_owned().await.ok()?;
+            Some((watch.next().await?, place))
+        };
         tokio::select! {
-            event = watch.next() => match event {
-                Some(event) => report(SharedEvent::Watched(event)),
+            event = next => match event {
+                Some((event, place)) => report(SharedEvent::Watched(event, place)),
                 None => return,
             },
             write = writes.recv(), if under_way.len() < MAX_WRITES => match write {
@@ -581,32 +842,20 @@ pub async fn exchange(
 }
 
 async fn carry_out(bus: &Bus, write: BusWrite) -> (Key, Ticket, Outcome) {
-    let outcome = match set(bus, &write).await {
-        Ok(revision) => Outcome::Written(revision),
-        Err(error) => Outcome::Failed(error.to_string()),
-    };
-    (write.key, write.ticket, outcome)
-}
-
-/// Writes a value, and repeats the write while another writer is faster.
-async fn set(bus: &Bus, write: &BusWrite) -> Result<u64, BusError> {
-    let late = || BusError::TimedOut { call: "set a standing", limit: WRITE_TIMEOUT, refusal: None };
-    let left = || write.deadline.saturating_duration_since(Instant::now());
-    let key = standing_key(&write.key.company, &write.key.account);
-    let mut expected = write.expected;
-    while !left().is_zero() {
-        let conflict =
-            match bus.update(Bucket::Standings, &key, write.value.to_json(), expected, left()).await {
-                Err(conflict @ BusError::Conflict(_)) if write.repeats => conflict,
-                result => return result,
-            };
-        let entry = timeout(left(), bus.get(Bucket::Standings, &key)).await.map_err(|_| late())??;
-        let revision = entry.map_or(0, |entry| entry.revision);
-        if revision < expected {
-            // The broker has lost its memory. The watch will find the loss, and the value is put back.
-            return Err(conflict);
+    let BusWrite { ticket, key, value, expected, deadline } = write;
+    let left = deadline.saturating_duration_since(Instant::now());
+    let outcome = if left.is_zero() {
+        Outcome::NotSent("the time of the write was over before it was sent".to_owned())
+    } else {
+        let name = standing_key(&key.company, &key.account);
+        match bus.update(Bucket::Standings, &name, value.to_json(), expected, left).await {
+            Ok(revision) => Outcome::Written(revision),
+            Err(BusError::Conflict(_)) => Outcome::Conflict,
+            Err(error @ (BusError::Disconnected | BusError::NoBucket(_))) => {
+                Outcome::NotSent(error.to_string())
+            }
+            Err(error) => Outcome::Unknown(error.to_string()),
         }
-        expected = revision;
-    }
-    Err(late())
+    };
+    (key, ticket, outcome)
 }

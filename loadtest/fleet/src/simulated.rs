@@ -257,9 +257,9 @@ impl Inner {
         let was_current = shared.is_current;
         let changes = match event {
             SharedEvent::Written(key, ticket, outcome) => {
-                shared.standings.written(&key, ticket, &outcome, now)
+                shared.standings.written(&key, ticket, &outcome, now, Instant::now())
             }
-            SharedEvent::Watched(event) => {
+            SharedEvent::Watched(event, _) => {
                 (shared.is_current, revision) = match &event {
                     WatchEvent::Entry(entry) => (was_current, Some(entry.revision)),
                     WatchEvent::Current(position) => (true, Some(position.revision)),
@@ -299,8 +299,8 @@ impl Inner {
             }
         }
         for BusWrite { key, ticket, .. } in unsent {
-            let outcome = Outcome::Failed("the replica has no connection to the broker".to_owned());
-            let changes = shared.standings.written(&key, ticket, &outcome, now());
+            let outcome = Outcome::NotSent("the replica has no connection to the broker".to_owned());
+            let changes = shared.standings.written(&key, ticket, &outcome, now(), Instant::now());
             self.carry_out(shared, changes);
         }
     }

@@ -242,7 +242,7 @@ impl Replica {
     fn exchange(&self, Exchange { position, writes, mut report }: Exchange, bus: &Bus) {
         let (shared, status) = (Arc::clone(&self.shared), self.status.clone());
         let report = move |event: SharedEvent| {
-            if let SharedEvent::Watched(event) = &event {
+            if let SharedEvent::Watched(event, _) = &event {
                 let revision = match event {
                     WatchEvent::Entry(entry) => Some(entry.revision),
                     WatchEvent::Current(position) => Some(position.revision),

@@ -37,6 +37,8 @@ const SHARED_MAGIC: &[u8] = b"switchboard standings 2\n";
 const SINCE: &[u8] = b"# since ";
 /// The text between the time and the principal in the comment.
 const BY: &str = " by ";
+/// The suffix of the journal of a fleet that is kept by a process without one.
+const LEFT_FLEET: &str = ".fleet";
 /// The largest file in the place of the journal that is copied before it is replaced.
 const MAX_COPIED_BYTES: u64 = 64 << 20;
 /// A journal is rewritten when its obsolete records outnumber its current standings by more than this.
@@ -131,6 +133,10 @@ impl Journal {
             fs::copy(path, &copy)?;
             Some(copy)
         };
+        if contents.shared.is_some() && !is_shared {
+            // The revisions are needed when the process returns to the fleet.
+            file::write(&beside(path, LEFT_FLEET), &fs::read(path)?)?;
+        }
         let is_empty = contents.len == 0;
         if is_empty {
             file::write(path, magic(is_shared))?;
@@ -270,7 +276,10 @@ impl Journal {
         if let Some(position) = standings.position() {
             write_shared(&mut bytes, &SharedLine::Position(position.clone()));
         }
-        self.replace(&bytes, records)
+        self.replace(&bytes, records)?;
+        // Its content is in the file.
+        let _ = fs::remove_file(beside(&self.path, LEFT_FLEET));
+        Ok(())
     }
 
     fn replace(&mut self, bytes: &[u8], records: usize) -> io::Result<()> {
@@ -381,6 +390,16 @@ impl JournalContents {
             .filter_map(|(key, value)| Some((AccountKey::from(key), Standing::from_value(value)?)))
             .collect()
     }
+}
+
+/// Returns what was known of the fleet when this journal got the format without one. `None` if that is not known.
+pub(super) fn left_fleet(path: &Path) -> Option<SharedContents> {
+    let JournalContents { shared, damaged, .. } = JournalContents::read(&beside(path, LEFT_FLEET)).ok()?;
+    let mut shared = shared?;
+    if let Some(position) = shared.position.as_mut().filter(|_| !damaged.is_empty()) {
+        position.revision = 0;
+    }
+    Some(shared)
 }
 
 /// Appends the record of a change, which is one line of the journal, and a line before it with the time of the

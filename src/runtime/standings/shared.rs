@@ -4,20 +4,24 @@
 use std::collections::{BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 
+use switchboard_fleet::bus::random_id;
 use switchboard_fleet::shared::{
-    BusWrite, Changes, InForce, Key, Reply as SharedReply, SharedEvent, SharedStandings, Ticket,
+    BusWrite, Changes, InForce, Key, Record as SharedRecord, Reply as SharedReply, SharedEvent,
+    SharedStandings, Ticket,
 };
-use switchboard_fleet::standings::{Standing as SharedStanding, Value as SharedValue};
+use switchboard_fleet::standings::{
+    Account, SavedAccount, Standing as SharedStanding, Value as SharedValue, WriteId,
+};
+use switchboard_fleet::status::rfc3339;
 use switchboard_fleet::watch::Position;
 use switchboard_model::UnixMillis;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
+use super::journal::SharedContents;
 use super::standing::{AccountKey, Author, Reach, Standing, StandingError, Until};
 
 /// Interval at which the journal gets what arrived from the broker. A second at most may pass.
 pub(super) const SAVE_INTERVAL: Duration = Duration::from_millis(500);
-/// Interval at which standings that are put back are looked for.
-const DUE_INTERVAL: Duration = Duration::from_millis(50);
 
 /// The side of the writer in the exchange of standings with the broker.
 pub struct Exchange {
@@ -85,11 +89,11 @@ pub(super) struct Shared {
     writes: UnboundedSender<BusWrite>,
     /// The ends of standings in force. Behind an end, another value may decide.
     ends: BTreeSet<(UnixMillis, Key)>,
+    /// The same ends by account.
+    end_of: HashMap<Key, UnixMillis>,
     /// The position in the journal.
     saved: Option<Position>,
     saved_at: Instant,
-    /// The last time at which the next due time was looked for.
-    looked_at: Instant,
 }
 
 impl Shared {
@@ -107,13 +111,14 @@ impl Shared {
             waiting: HashMap::new(),
             writes,
             ends: BTreeSet::new(),
+            end_of: HashMap::new(),
             saved: position,
             saved_at: Instant::now(),
-            looked_at: Instant::now(),
         };
         let now = UnixMillis::from(std::time::SystemTime::now());
         let all = shared.standings.all_in_force(now);
-        shared.ends = all.filter_map(|(key, value)| Some((end_of(value)?, key.clone()))).collect();
+        shared.end_of = all.filter_map(|(key, value)| Some((key.clone(), end_of(value)?))).collect();
+        shared.ends = shared.end_of.iter().map(|(key, end)| (*end, key.clone())).collect();
         shared
     }
 
@@ -124,31 +129,41 @@ impl Shared {
 
     /// Notes the end of what is in force.
     pub(super) fn note_end(&mut self, InForce { key, value }: &InForce) {
-        if let Some(end) = value.as_ref().and_then(end_of) {
+        let end = value.as_ref().and_then(end_of);
+        let before = match end {
+            Some(end) => self.end_of.insert(key.clone(), end),
+            None => self.end_of.remove(key),
+        };
+        if let Some(before) = before {
+            self.ends.remove(&(before, key.clone()));
+        }
+        if let Some(end) = end {
             self.ends.insert((end, key.clone()));
         }
     }
 
-    /// Returns what decides about the accounts whose standings have ended.
+    /// Returns what decides about the accounts whose standings have ended, and notes the next ends.
     pub(super) fn ended(&mut self, now: UnixMillis) -> Vec<InForce> {
         let mut ended = Vec::new();
         while let Some((end, _)) = self.ends.first()
             && *end <= now
             && let Some((_, key)) = self.ends.pop_first()
         {
+            self.end_of.remove(&key);
             let value = self.standings.in_force(&key, now).cloned();
-            if value.is_some() {
-                ended.push(InForce { key, value });
-            }
+            let in_force = InForce { key, value };
+            self.note_end(&in_force);
+            ended.push(in_force);
         }
         ended
     }
 
     /// Returns the time until the next work without a request.
-    pub(super) fn due_in(&self) -> Duration {
+    pub(super) fn due_in(&self, now: UnixMillis) -> Duration {
         let save = SAVE_INTERVAL.saturating_sub(self.saved_at.elapsed());
-        // The next due time is looked for at intervals, because that looks at each pending standing.
-        if self.standings.pending().len() > 0 { save.min(DUE_INTERVAL) } else { save }
+        let due = self.standings.next_due().map(|due| due.saturating_duration_since(Instant::now()));
+        let end = self.ends.first().map(|(end, _)| UnixMillis(end.0.saturating_sub(now.0)).as_u64());
+        due.into_iter().chain(end.map(Duration::from_millis)).fold(save, Duration::min)
     }
 
     /// Returns whether the journal must get what it does not have. Counts the interval anew.
@@ -169,31 +184,35 @@ impl Shared {
         self.saved = position;
     }
 
+    /// Returns a position behind which everything is in the journal, for records that are written before the rest.
+    pub(super) fn safe_position(&self) -> Option<Position> {
+        let first = || Some(Position { revision: 0, ..self.standings.position()?.clone() });
+        self.saved.clone().or_else(first)
+    }
+
     /// Writes what is pending and due.
     pub(super) fn tick(&mut self, now: UnixMillis) -> Option<Changes> {
         let at = Instant::now();
-        if at.duration_since(self.looked_at) < DUE_INTERVAL {
-            return None;
-        }
-        self.looked_at = at;
         self.standings.next_due().filter(|due| *due <= at)?;
         Some(self.standings.tick(now, at))
     }
 
-    pub(super) fn status(&self) -> SharedStatus {
+    /// Brings a status up to date.
+    pub(super) fn write_status(&self, status: &mut SharedStatus) {
+        status.pending = self.standings.pending().len();
+        status.revision = self.standings.position().map_or(0, |position| position.revision);
         let (overruled, overruled_total) = self.standings.overruled();
+        if status.overruled_total == overruled_total {
+            return;
+        }
         let overruled = overruled.map(|overruled| OverruledRecord {
             key: (&overruled.key).into(),
             lost: Standing::from_value(&overruled.values.lost),
             won: Standing::from_value(&overruled.values.won),
             at: overruled.at,
         });
-        SharedStatus {
-            pending: self.standings.pending().len(),
-            revision: self.standings.position().map_or(0, |position| position.revision),
-            overruled: overruled.collect(),
-            overruled_total,
-        }
+        status.overruled = overruled.collect();
+        status.overruled_total = overruled_total;
     }
 }
 
@@ -231,6 +250,55 @@ impl Standing {
             until: self.until.as_ref().map(|until| (until.text.to_string(), until.at)),
         }
     }
+}
+
+/// Returns the records of a replica that was without its fleet, from the standings of its journal and from what it
+/// knew before. What was set outside is pending. What was not changed outside is as it was.
+pub(super) fn returning(
+    outside: &HashMap<AccountKey, Standing>,
+    before: SharedContents,
+    now: UnixMillis,
+) -> (Vec<SharedRecord>, Option<Position>) {
+    let SharedContents { accounts, position } = before;
+    let mut outside: HashMap<Key, &Standing> = outside.iter().map(|(key, it)| (key.into(), it)).collect();
+    let known = accounts.into_values().map(|record| {
+        let mut account = Account::restore(record.account);
+        let in_force = account.standing(now).and_then(|_| account.in_force(now));
+        let in_force = in_force.and_then(Standing::from_value);
+        match outside.remove(&record.key) {
+            Some(standing) if Some(standing) != in_force.as_ref() => {
+                let pending = pending_value(Some(standing)).map(|value| (0, value));
+                let account = SavedAccount { pending, put_back: false, takes_back: None, ..account.saved() };
+                return SharedRecord { key: record.key, account };
+            }
+            None if in_force.is_some() => {
+                // It was cleared outside. This clears what only this replica has.
+                if let Some(mut cleared) = pending_value(None) {
+                    account.change(&mut cleared, now);
+                }
+            }
+            _ => {}
+        }
+        SharedRecord { key: record.key, account: account.saved() }
+    });
+    let known: Vec<SharedRecord> = known.collect();
+    let new = outside.into_iter().map(|(key, standing)| {
+        let pending = pending_value(Some(standing)).map(|value| (0, value));
+        SharedRecord { key, account: SavedAccount { pending, ..SavedAccount::default() } }
+    });
+    (new.chain(known).collect(), position)
+}
+
+/// Returns the value of a change from outside the fleet. `None` if the system has no random bytes.
+fn pending_value(standing: Option<&Standing>) -> Option<SharedValue> {
+    Some(SharedValue {
+        id: WriteId(random_id().ok()?),
+        standing: standing.map(Standing::to_shared),
+        since: rfc3339(standing.and_then(|standing| standing.since).unwrap_or_default()),
+        by: standing.and_then(|standing| standing.by.as_deref()).map(str::to_owned),
+        replaces: None,
+        earlier: Vec::new(),
+    })
 }
 
 /// Returns whether a request changed nothing, so that it needs no record.

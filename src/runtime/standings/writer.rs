@@ -22,8 +22,10 @@ use switchboard_fleet::status::rfc3339;
 use switchboard_model::UnixMillis;
 use switchboard_registry::Stamp;
 
-use super::journal::{Journal, JournalContents, OpenedJournal, SharedContents, StandingChange};
-use super::shared::{OwnedChange, Reply, Shared, SharedStatus, StartExchange, WaitingRequest, is_nothing};
+use super::journal::{Journal, JournalContents, OpenedJournal, SharedContents, StandingChange, left_fleet};
+use super::shared::{
+    OwnedChange, Reply, Shared, SharedStatus, StartExchange, WaitingRequest, is_nothing, returning,
+};
 use super::standing::{
     AccountKey, Author, Reach, Standing, StandingError, StandingsEvent, StandingsObserver,
 };
@@ -174,7 +176,8 @@ impl Standings {
     ) -> io::Result<(Standings, StandingsWriter, Expirer)> {
         let (to_writer, requests) = channel();
         let (to_expirer, ends) = channel();
-        let expirer = Expirer { store: store.clone(), observer: Arc::clone(&observer), ends };
+        let grace = if exchange.is_some() { FLEET_GRACE } else { Duration::ZERO };
+        let expirer = Expirer { store: store.clone(), observer: Arc::clone(&observer), ends, grace };
         let path: Option<Arc<Path>> = path.map(Into::into);
         let state = Arc::new(Mutex::new(JournalState::InMemory));
         let fleet = exchange.map(|exchange| FleetSide {
@@ -251,7 +254,8 @@ impl StandingsWriter {
             } else {
                 self.journal.as_ref().map(|_| CHECK_INTERVAL)
             };
-            let due_in = self.shared().map(|shared| shared.due_in());
+            let now = UnixMillis::from(SystemTime::now());
+            let due_in = self.shared().map(|shared| shared.due_in(now));
             let request = match interval.into_iter().chain(due_in).min() {
                 Some(timeout) => self.requests.recv_timeout(timeout),
                 None => self.requests.recv().map_err(|_| RecvTimeoutError::Disconnected),
@@ -483,7 +487,7 @@ impl StandingsWriter {
                 self.journal = Some(journal);
                 self.set_state(JournalState::Writing);
                 (self.observer)(&StandingsEvent::Opened {
-                    standings: contents.standings.len(),
+                    standings: contents.in_force().len(),
                     torn: contents.torn,
                     damaged: &contents.damaged,
                     damaged_copy: damaged_copy.as_deref(),
@@ -551,7 +555,10 @@ impl StandingsWriter {
                 }
                 (accounts.into_values().collect(), position)
             }
-            None => (contents.standings.iter().filter_map(pending_record).collect::<Vec<_>>(), None),
+            None => {
+                let left = self.path.as_deref().and_then(left_fleet);
+                returning(&contents.standings, left.unwrap_or_default(), SystemTime::now().into())
+            }
         };
         let standings = SharedStandings::restore(records, position);
         if let Some(fleet) = &mut self.fleet
@@ -560,6 +567,7 @@ impl StandingsWriter {
             let report = move |event| drop(events.send(Request::Shared(event)));
             fleet.shared = Some(Shared::start(standings, start, report));
         }
+        self.write_status();
         if let Err(error) = self.prepare_journal() {
             self.report_failure(&error);
         }
@@ -660,8 +668,9 @@ impl StandingsWriter {
         if records.is_empty() || self.journal.is_none() {
             return Ok(());
         }
+        let position = self.shared().and_then(|shared| shared.safe_position());
         let written = match &mut self.journal {
-            Some(journal) => journal.append_shared(records, None),
+            Some(journal) => journal.append_shared(records, position.as_ref()),
             None => Ok(()),
         };
         written.map_err(|error| self.refusal(&error))?;
@@ -680,9 +689,9 @@ impl StandingsWriter {
         let now = UnixMillis::from(SystemTime::now());
         let Some(shared) = self.shared() else { return };
         let changes = match event {
-            SharedEvent::Watched(event) => shared.standings.watched(event, now, Instant::now()),
+            SharedEvent::Watched(event, _) => shared.standings.watched(event, now, Instant::now()),
             SharedEvent::Written(key, ticket, outcome) => {
-                shared.standings.written(&key, ticket, &outcome, now)
+                shared.standings.written(&key, ticket, &outcome, now, Instant::now())
             }
         };
         self.carry_out(changes);
@@ -690,7 +699,7 @@ impl StandingsWriter {
 
     /// Carries out what the shared standings decided.
     fn carry_out(&mut self, changes: Changes) {
-        let Changes { in_force, writes, overruled, replies } = changes;
+        let Changes { in_force, writes, overruled, must_save, replies } = changes;
         for in_force in in_force {
             if let Some(shared) = self.shared() {
                 shared.note_end(&in_force);
@@ -699,7 +708,7 @@ impl StandingsWriter {
         }
         let unsent = self.shared().map(|shared| shared.send(writes)).unwrap_or_default();
         for BusWrite { key, ticket, .. } in unsent {
-            let outcome = Outcome::Failed("the replica has no connection to the broker".to_owned());
+            let outcome = Outcome::NotSent("the replica has no connection to the broker".to_owned());
             self.receive(SharedEvent::Written(key, ticket, outcome));
         }
         for overruled in overruled {
@@ -711,6 +720,7 @@ impl StandingsWriter {
             let (lost, won) = (lost.as_ref(), won.as_ref());
             (self.observer)(&StandingsEvent::Overruled { key: &key, lost, won });
         }
+        self.save(must_save);
         for (ticket, reply) in replies {
             let Some(request) = self.shared().and_then(|shared| shared.waiting.remove(&ticket)) else {
                 continue;
@@ -747,16 +757,25 @@ impl StandingsWriter {
         let ended = shared.ended(now);
         let due = shared.tick(now);
         let must_save = shared.must_save();
-        let status = shared.status();
         for in_force in ended {
-            self.put_in_force((&in_force.key).into(), in_force.value.as_ref());
+            let key = AccountKey::from(&in_force.key);
+            if in_force.value.is_some() {
+                self.put_in_force(key, in_force.value.as_ref());
+            } else if self.store.standing(&key).is_some() {
+                self.store.set_standing(key.clone(), None);
+                (self.observer)(&StandingsEvent::Removed { key: &key, expired: true, author: None });
+            }
         }
         if let Some(due) = due {
             self.carry_out(due);
         }
         self.save(must_save);
-        if let Some(fleet) = &self.fleet {
-            *fleet.status.lock() = status;
+        self.write_status();
+    }
+
+    fn write_status(&self) {
+        if let Some(FleetSide { shared: Some(shared), status, .. }) = &self.fleet {
+            shared.write_status(&mut status.lock());
         }
     }
 
@@ -805,22 +824,13 @@ impl StandingsWriter {
     }
 }
 
-/// Returns the record of a standing from before the fleet: pending, so that the broker gets it.
-fn pending_record((key, standing): (&AccountKey, &Standing)) -> Option<SharedRecord> {
-    let value = Value {
-        id: WriteId(random_id().ok()?),
-        standing: Some(standing.to_shared()),
-        since: rfc3339(standing.since.unwrap_or_default()),
-        by: standing.by.as_deref().map(str::to_owned),
-        replaces: None,
-    };
-    Some(SharedRecord { key: key.into(), revision: 0, value: None, pending: Some((0, value)) })
-}
-
 fn nearest_end<'s>(standings: impl Iterator<Item = &'s Standing>) -> Option<UnixMillis> {
     standings.filter_map(|standing| standing.until.as_ref().map(|until| until.at)).min()
 }
 
+/// In a fleet, the writer puts what follows a standing in force at its end. If a slow disk holds the writer up, the
+/// expirer removes the standing after this time. A follower reads the journal in less.
+const FLEET_GRACE: Duration = Duration::from_millis(500);
 /// Maximum sleep while a standing has an end, because the system clock may be set meanwhile.
 const MAX_SLEEP: Duration = Duration::from_millis(500);
 
@@ -830,6 +840,8 @@ pub struct Expirer {
     observer: StandingsObserver,
     /// Receives the end of each standing that is set. Closed when the writer ends.
     ends: Receiver<UnixMillis>,
+    /// The time that the writer has to remove or replace an expired standing by itself.
+    grace: Duration,
 }
 
 impl Expirer {
@@ -839,14 +851,14 @@ impl Expirer {
         loop {
             let received = match nearest {
                 None => self.ends.recv().map_err(|_| RecvTimeoutError::Disconnected),
-                Some(end) => self.ends.recv_timeout(time_until(end).min(MAX_SLEEP)),
+                Some(end) => self.ends.recv_timeout((time_until(end) + self.grace).min(MAX_SLEEP)),
             };
             match received {
                 Ok(end) => nearest = Some(nearest.map_or(end, |nearest| nearest.min(end))),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
             }
-            let now = UnixMillis::from(SystemTime::now());
+            let now = UnixMillis::from(SystemTime::now() - self.grace);
             if nearest.is_some_and(|end| end <= now) {
                 for key in self.store.expire(now) {
                     (self.observer)(&StandingsEvent::Removed { key: &key, expired: true, author: None });
@@ -878,7 +890,7 @@ mod tests {
                 to.send(key.account.to_string()).unwrap();
             }
         });
-        let expirer = Expirer { store: store.clone(), observer, ends: receiver };
+        let expirer = Expirer { store: store.clone(), observer, ends: receiver, grace: Duration::ZERO };
         let thread = thread::spawn(move || expirer.run());
         let now = UnixMillis::from(SystemTime::now());
         for (account, in_ms) in [("last", 300), ("first", 100), ("never", 60_000)] {

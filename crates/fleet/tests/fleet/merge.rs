@@ -1,7 +1,8 @@
 //! Every order of writers, cuts, reconnections and losses of the broker's memory, within a bound.
 //!
 //! The model has one account, several replicas with the code of the fleet, and a broker of some lines. From each
-//! state that can be reached, the search also lets everything settle, and compares the replicas.
+//! state that can be reached, the search also lets everything settle, and compares the replicas. A write may take
+//! effect long after its request was answered without it.
 
 use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
@@ -27,9 +28,22 @@ type Request = Option<Condition>;
 struct Attempt {
     value: Value,
     is_local_first: bool,
+    pending_then: Option<WriteId>,
+    /// Whether a write was sent, and not refused.
+    is_sent: bool,
+    /// The revision on which the write met a faster writer.
+    conflict: Option<u64>,
     /// The least restrictive of the requests that were under way at the same time. It may be the later one.
     lowest: u8,
+    /// The promises that the request takes back if it is made.
+    takes_back: Vec<Promise>,
+    /// Whether another request was made since.
+    is_disturbed: bool,
 }
+
+/// A restriction that was acknowledged, with its rank.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Promise(WriteId, u8);
 
 /// A write on its way to the broker, and the answer on its way back.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -58,11 +72,13 @@ struct State {
     replicas: Vec<Replica>,
     /// The values of the broker. The revision is the place, from 1.
     log: Vec<Value>,
+    /// The number of values that a broker without the last ones does not have any more: its history is 1.
+    gone: u64,
     life: u8,
     ids: u8,
     budget: Budget,
-    /// At least this must be in force after everything has settled.
-    promised: u8,
+    /// At least these must be in force after everything has settled.
+    promises: Vec<Promise>,
     /// Nothing may be in force after everything has settled.
     cleared: bool,
 }
@@ -73,6 +89,8 @@ enum Step {
     Request(usize, Request),
     /// The request is answered without the broker: a second has passed.
     GiveUp(usize),
+    /// The write of the request is sent again, because the entry of the faster writer has come.
+    Repeat(usize),
     /// The broker receives a write.
     Receive(usize, usize),
     /// A write is lost on its way.
@@ -90,6 +108,10 @@ enum Step {
 
 fn rank(value: Option<&Standing>) -> u8 {
     value.map_or(0, |standing| standing.condition as u8)
+}
+
+fn follows(value: &Value, id: &WriteId) -> bool {
+    value.replaces.iter().chain(&value.earlier).any(|earlier| earlier == id)
 }
 
 fn rank_of(request: Request) -> u8 {
@@ -122,7 +144,16 @@ impl State {
             flights: Vec::new(),
         };
         let replicas = vec![replica; replicas];
-        State { replicas, log: Vec::new(), life: 0, ids: 0, budget, promised: 0, cleared: false }
+        State {
+            replicas,
+            log: Vec::new(),
+            gone: 0,
+            life: 0,
+            ids: 0,
+            budget,
+            promises: Vec::new(),
+            cleared: false,
+        }
     }
 
     fn last(&self) -> u64 {
@@ -146,6 +177,11 @@ impl State {
             }
             if replica.seen < self.last() {
                 steps.push(Step::Report(at, replica.seen + 1));
+            }
+            if replica.attempt.as_ref().is_some_and(|attempt| {
+                attempt.conflict.is_some_and(|expected| expected < replica.account.revision())
+            }) {
+                steps.push(Step::Repeat(at));
             }
             let writes = replica.flights.iter().any(|flight| flight.awaited);
             if replica.current && replica.account.pending().is_some() && replica.attempt.is_none() && !writes
@@ -188,20 +224,33 @@ impl State {
     }
 
     /// Ends an attempt: the request is answered, and what was promised is noted.
-    fn answered(&mut self, at: usize, restricts: bool) {
+    fn answered(&mut self, at: usize, is_made: bool) {
         let Some(attempt) = self.replicas[at].attempt.take() else { return };
         let wanted = rank(attempt.value.standing.as_ref());
-        if !restricts {
+        if !is_made {
+            // Nothing was changed.
+            if !attempt.is_disturbed {
+                self.promises.extend(attempt.takes_back);
+            }
             return;
         }
-        if attempt.lowest >= wanted {
-            self.promised = self.promised.max(wanted);
+        if attempt.lowest >= wanted && wanted > 0 {
+            self.promises.push(Promise(attempt.value.id.clone(), wanted));
         }
+        self.cleared = wanted == 0 && self.is_alone(at, &attempt.value);
+    }
+
+    /// Returns whether no other replica has anything that may restrict the account after this clearing.
+    fn is_alone(&self, at: usize, clearing: &Value) -> bool {
         let others = self.replicas.iter().enumerate().filter(|(other, _)| *other != at);
-        let is_alone = others.into_iter().all(|(_, other)| {
-            other.attempt.is_none() && other.account.pending().is_none() && other.flights.is_empty()
-        });
-        self.cleared = wanted == 0 && is_alone && self.replicas[at].flights.is_empty();
+        others.into_iter().all(|(_, other)| {
+            let pending = other.account.pending().is_none_or(|(_, pending)| {
+                self.log.iter().any(|value| value.id == pending.id) || follows(clearing, &pending.id)
+            });
+            let may_arrive =
+                |flight: &Flight| flight.answer.is_none() && flight.write.expected == self.last();
+            other.attempt.is_none() && pending && !other.flights.iter().any(may_arrive)
+        })
     }
 
     fn apply(&mut self, step: Step) {
@@ -225,40 +274,71 @@ impl State {
                 let standing =
                     request.map(|condition| Standing { condition, reason: String::new(), until: None });
                 let id = WriteId(self.ids.to_string());
-                let mut value = Value { id, standing, since: String::new(), by: None, replaces: None };
-                let replica = &self.replicas[at];
-                // A request of a replica that was cut off, and could not know of what was promised, changes nothing
-                // of the promise.
-                if replica.connected || replica.in_force() >= self.promised {
-                    self.promised = self.promised.min(rank_of(request));
-                }
+                let mut value = Value {
+                    id,
+                    standing,
+                    since: String::new(),
+                    by: None,
+                    replaces: None,
+                    earlier: Vec::new(),
+                };
                 self.cleared = false;
                 for attempt in self.replicas.iter_mut().filter_map(|replica| replica.attempt.as_mut()) {
                     attempt.lowest = attempt.lowest.min(rank_of(request));
+                    attempt.is_disturbed = true;
                 }
                 // A write may outlast the answer of its request.
                 let lowest = self.replicas.iter().flat_map(Replica::under_way).min().unwrap_or(u8::MAX);
-                let replica = &mut self.replicas[at];
-                let course = replica.account.change(&mut value, NOW);
-                let is_local_first = match course {
+                let account = &mut self.replicas[at].account;
+                let pending_then = account.pending().map(|(_, pending)| pending.id.clone());
+                let mut takes_back = Vec::new();
+                let is_local_first = match account.change(&mut value, NOW) {
                     Course::LocalFirst => true,
-                    Course::BrokerFirst => false,
-                    Course::LocalOnly | Course::Nothing => return Some(at),
+                    Course::BrokerFirst => {
+                        takes_back = std::mem::take(&mut self.promises);
+                        false
+                    }
+                    Course::LocalOnly => {
+                        self.promises.retain(|Promise(id, _)| !follows(&value, id));
+                        self.cleared = self.is_alone(at, &value);
+                        return Some(at);
+                    }
+                    Course::Nothing => return Some(at),
                 };
-                replica.attempt = Some(Attempt { value: value.clone(), is_local_first, lowest });
+                let replica = &mut self.replicas[at];
+                replica.attempt = Some(Attempt {
+                    value,
+                    is_local_first,
+                    pending_then,
+                    is_sent: false,
+                    conflict: None,
+                    lowest,
+                    takes_back,
+                    is_disturbed: false,
+                });
                 if replica.connected {
-                    let write = Write { value, expected: replica.account.revision() };
-                    replica.flights.push(Flight { write, answer: None, awaited: true });
+                    self.send(at);
                 }
+            }
+            Step::Repeat(at) => {
+                self.send(at);
+                return Some(at);
             }
             Step::GiveUp(at) => {
                 let replica = &mut self.replicas[at];
-                let id = replica.attempt.as_ref().map(|attempt| attempt.value.id.clone());
-                let own =
-                    replica.flights.iter_mut().filter(|flight| Some(&flight.write.value.id) == id.as_ref());
+                let Some(attempt) = &replica.attempt else { return None };
+                let Attempt { value, is_local_first, is_sent, .. } = attempt.clone();
+                let own = replica.flights.iter_mut().filter(|flight| flight.write.value.id == value.id);
                 own.for_each(|flight| flight.awaited = false);
-                let is_local_first = replica.attempt.as_ref().is_some_and(|attempt| attempt.is_local_first);
-                self.answered(at, is_local_first);
+                let took_effect = replica.account.took_effect(&value.id);
+                if took_effect && !is_local_first {
+                    let (revision, pending) = (replica.account.revision(), attempt.pending_then.clone());
+                    replica.account.changed_at_broker(&value, revision, pending.as_ref());
+                } else if is_sent && !is_local_first {
+                    replica.account.doubt(&value.id);
+                }
+                self.answered(at, is_local_first || took_effect);
+                return took_effect.then_some(at);
             }
             Step::Receive(at, flight) => {
                 let last = self.last();
@@ -281,25 +361,24 @@ impl State {
                 if !flight.awaited {
                     return None;
                 }
-                let value = &flight.write.value;
-                let attempt = replica.attempt.as_ref().filter(|attempt| attempt.value.id == value.id);
+                let (id, value) = (&flight.write.value.id, &flight.write.value);
+                let attempt = replica.attempt.as_mut().filter(|attempt| attempt.value.id == *id);
                 match (flight.answer, attempt) {
-                    (Some(Ok(revision)), Some(Attempt { is_local_first: false, .. })) => {
-                        let pending = replica.account.pending().map(|(_, pending)| pending.id.clone());
-                        replica.account.changed_at_broker(value, revision, pending.as_ref());
+                    (Some(Ok(revision)), Some(Attempt { is_local_first: false, pending_then, .. })) => {
+                        replica.account.changed_at_broker(value, revision, pending_then.as_ref());
                         self.answered(at, true);
                     }
                     (Some(Ok(revision)), attempt) => {
                         let is_answer = attempt.is_some();
-                        replica.account.acknowledged(value, revision);
+                        replica.account.arrived(revision, Some(value.clone()), NOW);
                         if is_answer {
                             self.answered(at, true);
                         }
                     }
-                    // Another writer was faster: the request is repeated with the revision that the broker has.
-                    (Some(Err(expected)), Some(_)) => {
-                        let write = Write { expected, ..flight.write };
-                        replica.flights.push(Flight { write, answer: None, awaited: true });
+                    // Another writer was faster: the request waits for its entry.
+                    (Some(Err(_)), Some(attempt)) => {
+                        attempt.is_sent = false;
+                        attempt.conflict = Some(flight.write.expected);
                         return None;
                     }
                     _ => return None,
@@ -310,32 +389,41 @@ impl State {
                 let value = self.log[usize::try_from(revision).unwrap() - 1].clone();
                 let last = self.last();
                 let replica = &mut self.replicas[at];
-                replica.account.arrived(revision, Some(value));
+                replica.account.arrived(revision, Some(value), NOW);
                 replica.seen = revision;
                 replica.current |= revision == last;
+                let pending = replica.account.pending().map(|(_, pending)| &pending.id);
+                let own = replica.attempt.as_ref().filter(|attempt| {
+                    replica.account.took_effect(&attempt.value.id) && pending != Some(&attempt.value.id)
+                });
+                // The watch was faster than the acknowledgement.
+                if own.is_some() {
+                    self.advance(Step::GiveUp(at));
+                }
                 return Some(at);
             }
             Step::Reconcile(at) => {
                 let replica = &mut self.replicas[at];
                 let pending = replica.account.pending().map(|(_, value)| value.id.clone());
-                let (write, _) = replica.account.reconcile(NOW);
+                let (write, overruled) = replica.account.reconcile(NOW);
                 if let Some(write) = write {
+                    replica.account.sent(&write.value.id);
                     replica.flights.push(Flight { write, answer: None, awaited: true });
                 }
                 // A request that saw the pending value has replaced it.
-                let known = replica.account.known().and_then(|value| value.replaces.clone());
-                return (known.is_some() && known == pending).then_some(at);
+                let is_replaced = pending.is_some_and(|id| replica.account.took_effect(&id));
+                return (is_replaced || overruled.is_some()).then_some(at);
             }
             Step::Cut(at) => {
                 self.budget.cuts -= 1;
                 self.disconnect(at);
             }
             Step::Reconnect(at) => {
-                let (life, last) = (self.life, self.last());
+                let (life, last, gone) = (self.life, self.last(), self.gone);
                 let replica = &mut self.replicas[at];
                 if replica.life != life {
                     replica.account.memory_lost(NOW);
-                    (replica.life, replica.seen) = (life, 0);
+                    (replica.life, replica.seen) = (life, gone);
                 }
                 replica.connected = true;
                 replica.current = replica.seen == last;
@@ -343,6 +431,7 @@ impl State {
             Step::LoseMemory(kept) => {
                 self.budget.losses -= 1;
                 self.log.truncate(kept);
+                self.gone = kept.saturating_sub(1) as u64;
                 self.life += 1;
                 self.cleared = false;
                 for at in 0..self.replicas.len() {
@@ -352,6 +441,31 @@ impl State {
             }
         }
         None
+    }
+
+    /// Sends the write of a request, unless the request is settled meanwhile.
+    fn send(&mut self, at: usize) {
+        let replica = &mut self.replicas[at];
+        let Some(attempt) = &mut replica.attempt else { return };
+        attempt.conflict = None;
+        let pending = replica.account.pending().map(|(_, pending)| pending.id.clone());
+        let write = if !attempt.is_local_first {
+            let mut value = attempt.value.clone();
+            replica.account.complete(&mut value);
+            Some(Write { value, expected: replica.account.revision() })
+        } else if pending.as_ref() == Some(&attempt.value.id) {
+            replica.account.reconcile(NOW).0
+        } else {
+            None
+        };
+        match write {
+            Some(write) => {
+                attempt.is_sent = true;
+                replica.account.sent(&write.value.id);
+                replica.flights.push(Flight { write, answer: None, awaited: true });
+            }
+            None => self.answered(at, true),
+        }
     }
 
     fn disconnect(&mut self, at: usize) {
@@ -383,7 +497,8 @@ impl State {
                     assert_eq!(replica.account.pending(), None, "{self:#?}\n{state:#?}");
                     assert_eq!(replica.in_force(), broker, "the replicas differ: {self:#?}\n{state:#?}");
                 }
-                assert!(broker >= state.promised, "a promise was broken: {self:#?}\n{state:#?}");
+                let promised = state.promises.iter().map(|Promise(_, rank)| *rank).max().unwrap_or(0);
+                assert!(broker >= promised, "a promise was broken: {self:#?}\n{state:#?}");
                 assert!(!state.cleared || broker == 0, "a clearing was undone: {self:#?}\n{state:#?}");
                 return;
             };
