@@ -34,7 +34,7 @@ const MAX_PENDING_WRITES: usize = 128;
 /// The maximum number of events of the watch that wait for the thread of the standings. Requests wait behind them.
 const MAX_EVENTS: usize = 256;
 /// The shortest time after which a pending value is written again. Up to the same time is added at random.
-const RETRY: Duration = Duration::from_secs(1);
+const RETRY: Duration = Duration::from_millis(500);
 
 /// The ids of an account.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -514,6 +514,19 @@ impl SharedStandings {
         }
         self.fill(now, at, &mut changes);
         changes
+    }
+
+    /// Receives that the exchange ends. A write that is under way may take effect after its request was answered as
+    /// not made. Write what is unsaved before that answer.
+    pub fn give_up(&mut self) {
+        for (key, state) in &mut self.accounts {
+            let pending = state.account.pending().map(|(_, pending)| pending.id.clone());
+            let sent = state.under_way.as_ref().map(|write| &write.value.id);
+            if let Some(id) = sent.filter(|id| pending.as_ref() != Some(id)) {
+                state.account.doubt(id);
+                self.unsaved.insert(key.clone());
+            }
+        }
     }
 
     /// Returns what the journal does not have yet. Write it within a second.

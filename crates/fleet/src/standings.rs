@@ -574,11 +574,10 @@ impl Account {
         if !kept_restricts && !value.restricts(now) {
             return None;
         }
-        if let Some(pending) = &self.pending {
-            if pending.value.id == kept.id && !value.follows(&kept.id) {
-                // It is merged as any pending value, because it is later.
-                return None;
-            }
+        let pending = self.pending.as_ref().map(|pending| &pending.value.id);
+        if pending == Some(&kept.id) && !value.follows(&kept.id) {
+            // It is merged as any pending value, because it is later.
+            return None;
         }
         kept.replaces = Some(value.id.clone());
         kept.follow(value);

@@ -575,6 +575,9 @@ impl StandingsWriter {
 
     /// Ends the exchange with the broker, because another process takes over.
     fn leave_fleet(&mut self) {
+        if let Some(shared) = self.shared() {
+            shared.standings.give_up();
+        }
         self.save(true);
         if let Some(fleet) = &mut self.fleet {
             fleet.start = None;

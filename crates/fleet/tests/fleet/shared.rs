@@ -485,6 +485,11 @@ fn restriction_that_meets_a_more_restrictive_one_loses() {
     let changes = standings.watched(entry(2, 0, &late), NOW, at);
     assert_eq!((changes.writes.len(), changes.writes[0].expected), (1, 2));
     let write = &changes.writes[0];
+    // A process that takes over knows that the write may take effect.
+    standings.take_unsaved();
+    standings.give_up();
+    let doubts = standings.take_unsaved().records.remove(0).account.doubts;
+    assert_eq!(doubts.iter().map(|doubt| doubt.id.0.as_str()).collect::<Vec<_>>(), ["3"]);
     standings.written(&write.key, write.ticket, &Outcome::Conflict, NOW, at);
     let changes = standings.tick(NOW, standings.next_due().unwrap());
     assert!(matches!(&changes.replies[..], [(_, Reply::NoBroker(_))]), "{changes:?}");
