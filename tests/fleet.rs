@@ -601,7 +601,8 @@ fn standings_of_one_replica_are_in_force_on_all_through_cuts_restarts_and_losses
     a.kill();
     let a = start(&site, "a");
     assert_eq!(standing(&a, account[3]), "suspended", "a pending standing survives a kill");
-    assert_eq!(a.metric("switchboard_fleet_standings_pending"), 2.0);
+    // Others may have been acknowledged less than half a second before the kill.
+    assert!(a.metric("switchboard_fleet_standings_pending") >= 2.0);
     site.broker.restart().unwrap();
     wait_for_standing(&b, account[3], "suspended");
     wait_for_standing(&a, account[0], "suspended");
