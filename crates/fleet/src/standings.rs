@@ -591,6 +591,8 @@ impl Account {
     /// revisions count from the beginning. Returns what lost against the broker's last value.
     pub fn memory_lost(&mut self, now: UnixMillis) -> Option<Overruled> {
         let held = self.in_force(now).filter(|value| value.restricts(now)).cloned();
+        // Other replicas hold this one, and put it back.
+        let known_restricts = self.known().is_some_and(|known| known.restricts(now));
         let pending = self.pending.take();
         let mut doubts = std::mem::take(&mut self.doubts);
         let mut lost = None;
@@ -604,7 +606,9 @@ impl Account {
             lost = won.and_then(|held| overruled(value, held));
         }
         let put_back = match (held, pending) {
-            (Some(held), Some(own)) if own.origin == Origin::Here && own.value.id == held.id => {
+            (Some(held), Some(own))
+                if own.origin == Origin::Here && own.value.id == held.id && !known_restricts =>
+            {
                 Some(Pending { base: 0, ..own })
             }
             (Some(mut held), _) => {
