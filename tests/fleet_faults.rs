@@ -29,11 +29,12 @@ use crate::harness::{DaemonProcess, PATIENCE, wait_until, wait_within};
 struct Size {
     daemons: usize,
     standings: usize,
+    kills: usize,
     outage: Duration,
 }
 
-const BOUNDED: Size = Size { daemons: 5, standings: 10_000, outage: Duration::from_secs(3) };
-const LONG: Size = Size { daemons: 5, standings: 100_000, outage: Duration::from_secs(30) };
+const BOUNDED: Size = Size { daemons: 5, standings: 10_000, kills: 10, outage: Duration::from_secs(3) };
+const LONG: Size = Size { daemons: 5, standings: 100_000, kills: 100, outage: Duration::from_secs(30) };
 
 impl Size {
     fn start(&self) -> Fleet {
@@ -43,6 +44,96 @@ impl Size {
     fn all(&self) -> Vec<usize> {
         (0..self.daemons).collect()
     }
+}
+
+#[test]
+#[cfg_attr(not(has_nats_server), ignore = "needs nats-server: apt-get install nats-server")]
+fn broker_is_killed_under_load() {
+    kill_the_broker(&BOUNDED);
+}
+
+#[test]
+#[ignore = "long: 100 kills, 100,000 standings"]
+fn broker_is_killed_under_load_long() {
+    kill_the_broker(&LONG);
+}
+
+/// The first outage is long, and the others as short as a restart. A release is published between them.
+fn kill_the_broker(size: &Size) {
+    let mut fleet = size.start();
+    let (clients, writers) = (fleet.clients(), fleet.writers(&size.all()));
+    fleet.wait_for_changes(size.standings / 4);
+    for kill in 0..size.kills {
+        fleet.site.broker.kill();
+        if kill == 0 {
+            thread::sleep(size.outage);
+        }
+        fleet.site.broker.restart().unwrap();
+        fleet.wait_until_connected();
+        fleet.publish();
+        fleet.wait_until_served();
+    }
+    println!("{} changes", writers.end());
+    fleet.assert_agreement();
+    println!("{} selections", clients.end());
+}
+
+#[test]
+#[cfg_attr(not(has_nats_server), ignore = "needs nats-server: apt-get install nats-server")]
+fn broker_loses_its_store_under_load() {
+    empty_the_broker(&BOUNDED);
+}
+
+#[test]
+#[ignore = "long: 100,000 standings"]
+fn broker_loses_its_store_under_load_long() {
+    empty_the_broker(&LONG);
+}
+
+/// The standings go on changing while the replicas put them back. A replica that joins then gets all of them.
+fn empty_the_broker(size: &Size) {
+    let mut fleet = size.start();
+    let (clients, writers) = (fleet.clients(), fleet.writers(&size.all()));
+    fleet.wait_for_changes(size.standings);
+    fleet.site.broker.kill();
+    thread::sleep(size.outage);
+    fleet.site.broker.lose_memory().unwrap();
+    fleet.site.broker.restart().unwrap();
+    fleet.wait_until_connected();
+    fleet.site.init();
+    fleet.publish();
+    fleet.join(&[], &[]);
+    fleet.wait_until_served();
+    fleet.wait_for_changes(1_000);
+    println!("{} changes", writers.end());
+    fleet.assert_agreement();
+    println!("{} selections", clients.end());
+}
+
+#[test]
+#[cfg_attr(not(has_nats_server), ignore = "needs nats-server: apt-get install nats-server")]
+fn broker_is_frozen_under_load() {
+    freeze_the_broker(&BOUNDED);
+}
+
+#[test]
+#[ignore = "long: 100,000 standings"]
+fn broker_is_frozen_under_load_long() {
+    freeze_the_broker(&LONG);
+}
+
+/// The connections stay open without an answer.
+fn freeze_the_broker(size: &Size) {
+    let fleet = size.start();
+    let (clients, writers) = (fleet.clients(), fleet.writers(&size.all()));
+    fleet.wait_for_changes(size.standings);
+    fleet.site.broker.freeze().unwrap();
+    thread::sleep(size.outage);
+    fleet.site.broker.thaw().unwrap();
+    fleet.wait_for_changes(100);
+    println!("{} changes", writers.end());
+    fleet.assert_agreement();
+    println!("{} selections", clients.end());
 }
 
 #[test]
