@@ -909,4 +909,24 @@ mod tests {
             assert_eq!(two.standing(now), None);
         }
     }
+
+    /// A pending value of this replica does not hide that the others put back the value before it.
+    #[test]
+    fn clearing_a_pending_standing_over_one_that_is_put_back_needs_the_broker() {
+        let now = UnixMillis(0);
+        let (mut one, mut two) = (Account::default(), Account::default());
+        for account in [&mut one, &mut two] {
+            account.arrived(7, Some(suspended("1")), now);
+        }
+        assert_eq!(change(&mut one, suspended("2")).1, Course::LocalFirst);
+        for account in [&mut one, &mut two] {
+            account.memory_lost(now);
+        }
+        let (clearing, course) = change(&mut one, cleared("3"));
+        assert_eq!((course, one.standing(now).is_some()), (Course::BrokerFirst, true));
+        one.changed_at_broker(&clearing, 1, Some(&WriteId("2".to_owned())));
+        two.arrived(1, Some(clearing), now);
+        assert_eq!(two.reconcile(now), (None, None));
+        assert_eq!((one.standing(now), two.standing(now)), (None, None));
+    }
 }
