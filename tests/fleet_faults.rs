@@ -529,7 +529,17 @@ fn clocks_are_an_hour_apart() {
     publish(&fleet, &with_clock(48), &[&snapshot_file(&fleet, 6)]);
     wait_for_states(&fleet, "the release is rejected", |_, reason| reason == "generation_ahead");
     publish(&fleet, &[], &[&snapshot_file(&fleet, 7)]);
-    assert!(wait_for_release(&fleet) > before);
+    let generation = wait_for_release(&fleet);
+    assert!(generation > before);
+    // One whose clock is two days behind is refused, instead of a release below this one.
+    let arguments = ["fleet", "publish", "--confirm", &snapshot_file(&fleet, 8)];
+    let output = run(&fleet, &with_clock(-48), &arguments);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(
+        String::from_utf8_lossy(&output.stderr).contains("ahead of the clock of this machine"),
+        "{output:?}"
+    );
+    assert_eq!(wait_for_release(&fleet), generation);
 
     // The last change counts, whatever the clocks say.
     let [exact, ahead, behind] = &fleet.daemons[..] else { panic!("three replicas") };

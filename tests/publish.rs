@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
-use switchboard_fleet::bus::{Bucket, Bus, BusSettings, DEFAULT_PREFIX, Unreachable};
+use switchboard_fleet::bus::{Bucket, Bus, BusSettings, CALL_TIMEOUT, DEFAULT_PREFIX, Unreachable};
+use switchboard_fleet::release::CURRENT_KEY;
 use switchboard_snapshot::header;
 use tempfile::TempDir;
 
@@ -590,6 +591,39 @@ fn follower_holds_back_companies_until_it_is_confirmed() {
     kill_process(Pid::from_raw(child.id().try_into().unwrap()).unwrap(), Signal::HUP).unwrap();
     wait_until("the confirmed release", || fleet.generation() > before);
     assert_eq!(fleet.status()["release"]["counts"]["companies"], 1);
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
+#[cfg_attr(not(has_nats_server), ignore = "needs nats-server: apt-get install nats-server")]
+fn follower_waits_for_a_release_that_it_can_compare() {
+    let fleet = Fleet::new();
+    let registry = fleet.registry();
+    fleet.succeed(&["fleet", "publish", "registry"]);
+    fs::remove_dir_all(registry.join("meridian")).unwrap();
+    let (runtime, bus) = fleet.bus();
+    let set = |value: &[u8]| {
+        runtime.block_on(async {
+            let before = bus.get(Bucket::Release, CURRENT_KEY).await.unwrap().unwrap();
+            let value = value.to_vec();
+            bus.update(Bucket::Release, CURRENT_KEY, value, before.revision, CALL_TIMEOUT).await.unwrap();
+            before.value.unwrap()
+        })
+    };
+    let release = set(b"{}");
+    let log = fs::File::create(fleet.path("log")).unwrap();
+    let mut child = fleet
+        .command(&["fleet", "publish", "registry", "--follow"])
+        .stdout(Stdio::null())
+        .stderr(log)
+        .spawn()
+        .unwrap();
+    let logged = |text: &str| fs::read_to_string(fleet.path("log")).unwrap().contains(text);
+    wait_until("the refusal", || logged("the source cannot be compared with the release"));
+    assert_eq!(set(&release), "{}");
+    // It looks again by itself, and compares.
+    wait_until("the company is held back", || logged("meridian is held back: the company disappeared"));
     child.kill().unwrap();
     child.wait().unwrap();
 }

@@ -13,8 +13,8 @@ use tempfile::TempDir;
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
 
+use super::CommandError;
 use super::arguments::{FleetAccessArguments, FleetArguments};
-use super::{CommandError, Exit};
 
 /// A connection to the broker. Its runtime runs on a thread of its own, so that the connection stays alive while
 /// the command compiles.
@@ -130,7 +130,9 @@ impl From<BusError> for CommandError {
     fn from(error: BusError) -> CommandError {
         match error {
             BusError::Settings(_) => CommandError::usage(error.to_string()),
-            BusError::Conflict(_) => CommandError { exit: Exit::Failed, message: error.to_string() },
+            BusError::Conflict(_) => {
+                CommandError { may_pass: true, ..CommandError::failed(error.to_string()) }
+            }
             _ => CommandError::io(error.to_string()),
         }
     }
@@ -143,10 +145,11 @@ impl From<PublishError> for CommandError {
             PublishError::Overtaken { .. }
             | PublishError::Replaced(_)
             | PublishError::NotNewer { .. }
-            | PublishError::Ahead(_)
-            | PublishError::Invalid(_)
-            | PublishError::Rejected { .. } => {
-                CommandError { exit: Exit::Failed, message: error.to_string() }
+            | PublishError::Ahead(_) => {
+                CommandError { may_pass: true, ..CommandError::failed(error.to_string()) }
+            }
+            PublishError::Invalid(_) | PublishError::Rejected { .. } => {
+                CommandError::failed(error.to_string())
             }
             PublishError::Write { .. } | PublishError::NotReadable { .. } | PublishError::System(_) => {
                 CommandError::io(error.to_string())

@@ -45,15 +45,21 @@ struct CommandError {
     exit: Exit,
     /// The cause and the remedy.
     message: String,
+    /// Whether the same command may succeed later, without a change of its source.
+    may_pass: bool,
 }
 
 impl CommandError {
     fn io(message: impl Into<String>) -> CommandError {
-        CommandError { exit: Exit::Io, message: message.into() }
+        CommandError { exit: Exit::Io, message: message.into(), may_pass: true }
     }
 
     fn usage(message: impl Into<String>) -> CommandError {
-        CommandError { exit: Exit::Usage, message: message.into() }
+        CommandError { exit: Exit::Usage, message: message.into(), may_pass: false }
+    }
+
+    fn failed(message: impl Into<String>) -> CommandError {
+        CommandError { exit: Exit::Failed, message: message.into(), may_pass: false }
     }
 }
 

@@ -92,8 +92,9 @@ pub struct Seen {
     /// The fault of a release that cannot be read.
     pub fault: Option<String>,
     /// The generation that the next release must exceed, 0 if there is none: that of the release. A release that
-    /// cannot be read does not count, and neither does one that is more than 24 h ahead of this machine's clock, because
-    /// replicas reject it and every release above it. Then the newest other release of the history counts.
+    /// cannot be read does not count, and neither does one that is more than 24 h ahead of this machine's clock and of
+    /// the broker's when it was published, because replicas reject it and every release above it. Then the newest other
+    /// release of the history counts.
     pub generation: u64,
     /// The wave.
     pub rollout: Option<Rollout>,
@@ -236,6 +237,15 @@ struct Known {
     time_millis: i64,
 }
 
+impl Published {
+    /// Returns whether replicas reject the generation because of their clocks. A clock of this machine that is behind
+    /// must not make a good release look so, therefore the broker's clock counts too.
+    fn is_too_far_ahead(&self) -> bool {
+        let published_at = UnixMillis(self.time_millis);
+        is_ahead(self.manifest.generation, now_millis().max(published_at))
+    }
+}
+
 impl Publisher {
     /// Creates a publisher. The settings are those of the bus: certificates count for web servers as well.
     ///
@@ -277,7 +287,8 @@ impl Publisher {
             let generation = seen.release.as_ref().map_or(0, |release| release.manifest.generation);
             let is_between = seen.rollout.is_some_and(|rollout| rollout.generation > generation);
             if !is_between || seen.fault.is_some() || started.elapsed() > OTHER_PUBLISHER {
-                let is_unknown = seen.fault.is_some() || is_ahead(generation, now_millis());
+                let is_too_far = seen.release.as_ref().is_some_and(Published::is_too_far_ahead);
+                let is_unknown = seen.fault.is_some() || is_too_far;
                 seen.generation = if is_unknown { self.newest_in_history().await? } else { generation };
                 return Ok(seen);
             }
@@ -312,9 +323,9 @@ impl Publisher {
 
     /// Returns the newest generation of the history that is not too far ahead of this machine's clock.
     async fn newest_in_history(&self) -> Result<u64, BusError> {
-        let generations = self.history().await?.into_iter().map(|release| release.manifest.generation);
-        let now = now_millis();
-        Ok(generations.filter(|generation| !is_ahead(*generation, now)).max().unwrap_or(0))
+        let history = self.history().await?;
+        let usable = history.iter().filter(|release| !release.is_too_far_ahead());
+        Ok(usable.map(|release| release.manifest.generation).max().unwrap_or(0))
     }
 
     /// Fetches a snapshot of a release into a folder.

@@ -310,7 +310,7 @@ fn print_refusal(company: &str, refusal: GuardRefusal) {
 /// Gives an offer a generation above the current one, and signs it.
 fn prepare(offer: Offer, publication: &Publication<'_>, current: u64) -> Result<Prepared, CommandError> {
     let Offer { snapshot, others, signed, is_compiled_now } = offer;
-    let failed = |message: String| CommandError { exit: Exit::Failed, message };
+    let failed = |message: String| CommandError::failed(message);
     let statement = publication.statement;
     let states = [&statement.expires, &statement.publisher, &statement.comment].iter().any(|it| it.is_some());
     let is_own = |manifest: &Manifest| manifest.names(&snapshot.digest());
@@ -708,7 +708,7 @@ impl<'a> Follower<'a> {
                 Ok(Round::Nothing) => false,
                 Err(error) => {
                     output::print_failure(&error.message);
-                    error.exit == Exit::Io
+                    error.may_pass
                 }
             };
             let retry_at = Instant::now() + RETRY_INTERVAL;
@@ -761,10 +761,7 @@ impl<'a> Follower<'a> {
     /// Compiles the registry. Holds back companies as a reload of a daemon does.
     fn compile(&mut self, folder: &Path, seen: &Seen, confirm: bool) -> Result<Option<Offer>, CommandError> {
         let files = read_registry(folder, self.arguments.limits.limits())?;
-        let served = match &seen.release {
-            None => None,
-            Some(_) => self.served(seen, confirm)?,
-        };
+        let served = self.served(seen, confirm)?;
         let now = now();
         let generation = now.as_u64().max(seen.generation.saturating_add(1));
         let progress = ProgressLine::new();
@@ -824,9 +821,14 @@ impl<'a> Follower<'a> {
 
     /// Returns the snapshot that the fleet serves. With `confirm`, one that cannot be read is like none.
     fn served(&self, seen: &Seen, confirm: bool) -> Result<Option<Snapshot>, CommandError> {
-        let Some(release) = &seen.release else { return Ok(None) };
         let schema = own_schema();
         let read = || {
+            if let Some(fault) = &seen.fault {
+                return Err(CommandError::io(format!(
+                    "the source cannot be compared with the release, because {fault}: publish once with --confirm"
+                )));
+            }
+            let Some(release) = &seen.release else { return Ok(None) };
             let own = release.manifest.variants.iter().find(|variant| variant.schema == schema);
             let own = own.ok_or_else(|| {
                 CommandError::io(
@@ -837,10 +839,11 @@ impl<'a> Follower<'a> {
             let folder = temporary_folder()?;
             let file = folder.path().join("in-service.swb");
             fetch_to(self.broker, self.publisher, release, own, folder.path(), &file)?;
-            Snapshot::open(read_snapshot(&file)?).map_err(|rejection| CommandError::io(rejection.to_string()))
+            let opened = Snapshot::open(read_snapshot(&file)?);
+            opened.map(Some).map_err(|rejection| CommandError::io(rejection.to_string()))
         };
         match read() {
-            Ok(snapshot) => Ok(Some(snapshot)),
+            Ok(snapshot) => Ok(snapshot),
             Err(error) if confirm => {
                 output::print_error(&format!("{WARNING}warning{WARNING:#}: {}\n", error.message));
                 Ok(None)
