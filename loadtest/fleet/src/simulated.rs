@@ -1,8 +1,7 @@
 //! Simulated replicas: the bus, the supervised watches, the judgement of releases, the status report and the shared
 //! standings of a daemon, with an observer in place of the store and the disk. A thousand fit into one process.
 //!
-//! A simulated replica serves a release as soon as it would fetch it. Its journal is not written: what is due is
-//! taken at the interval of the daemon, and dropped.
+//! A simulated replica serves a release as soon as it would fetch it, and has no journal.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -29,8 +28,6 @@ use tokio::sync::{Notify, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
-/// The interval at which a daemon writes what arrived to its journal.
-const SAVE_INTERVAL: Duration = Duration::from_millis(500);
 /// The interval at which a daemon looks for standings that are put back.
 const DUE_INTERVAL: Duration = Duration::from_millis(50);
 
@@ -305,25 +302,18 @@ impl Inner {
         }
     }
 
-    /// Does what is due without an event, at the intervals of a daemon.
+    /// Does what is due without an event, at the interval of a daemon.
     async fn keep_up(self: Arc<Inner>) {
-        let mut saved = Instant::now();
         loop {
-            self.due.notified().await;
-            let has_pending = self.shared.lock().standings.pending().len() > 0;
-            sleep(if has_pending { DUE_INTERVAL } else { SAVE_INTERVAL }).await;
+            if self.shared.lock().standings.pending().len() == 0 {
+                self.due.notified().await;
+            }
+            sleep(DUE_INTERVAL).await;
             let (now, at) = (now(), Instant::now());
             let mut shared = self.shared.lock();
             if shared.standings.next_due().is_some_and(|due| due <= at) {
                 let changes = shared.standings.tick(now, at);
                 self.carry_out(&mut shared, changes);
-            }
-            if saved.elapsed() >= SAVE_INTERVAL {
-                saved = Instant::now();
-                drop(shared.standings.take_unsaved());
-            }
-            if shared.standings.pending().len() > 0 {
-                self.due.notify_one();
             }
         }
     }
