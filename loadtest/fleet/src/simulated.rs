@@ -305,7 +305,7 @@ impl Inner {
     /// Does what is due without an event, at the interval of a daemon.
     async fn keep_up(self: Arc<Inner>) {
         loop {
-            if self.shared.lock().standings.pending().len() == 0 {
+            if !self.has_due() {
                 self.due.notified().await;
             }
             sleep(DUE_INTERVAL).await;
@@ -316,6 +316,11 @@ impl Inner {
                 self.carry_out(&mut shared, changes);
             }
         }
+    }
+
+    fn has_due(&self) -> bool {
+        let shared = self.shared.lock();
+        shared.standings.pending().len() > 0 || shared.standings.next_due().is_some()
     }
 
     async fn watch_release(&self, bus: &Bus) {
