@@ -11,6 +11,7 @@
 //! thread verifies and publishes the file, and its events come back through [`Outcomes`].
 
 mod kept;
+mod pace;
 mod replica;
 
 use std::fs;
@@ -31,6 +32,7 @@ use switchboard_release::Manifest;
 use switchboard_snapshot::{RejectionStage, file, header};
 use tokio::sync::{Notify, mpsc, watch};
 
+use self::pace::Pace;
 use self::replica::Replica;
 use super::read_bounded;
 use super::reload_event::{ReloadEvent, ReloadSignal};
@@ -254,6 +256,7 @@ struct Shared {
     servers: String,
     view: Mutex<View>,
     wake: Notify,
+    pace: Pace,
     stop: watch::Sender<bool>,
     ended: Mutex<Option<blocking::Receiver<()>>>,
 }
@@ -309,14 +312,17 @@ impl Fleet {
                 clock_offset_millis: None,
             }),
             wake: Notify::new(),
+            pace: Pace::default(),
             stop: watch::Sender::new(false),
             ended: Mutex::new(Some(end)),
         });
         let folder = context.state.path().join(FOLDER);
         // The reload thread watches this folder. The first fetch reports a folder that cannot be created.
         let _ = fs::create_dir_all(&folder);
+        let paced = Arc::clone(&shared);
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
+            .on_thread_park(move || paced.pace.park())
             .on_thread_start(context.on_long_work)
             .build()?;
         let replica = Replica::new(Arc::clone(&shared), context, folder, status);

@@ -176,6 +176,7 @@ impl Replica {
         loop {
             self.become_writer(&bus, &health);
             self.step(&fetcher);
+            self.shared.pace.set_fetching(matches!(self.task, Task::Fetch { .. }));
             let next_look = self.next_look();
             tokio::select! {
                 _ = stop.wait_for(|stop| *stop) => {
@@ -250,7 +251,11 @@ impl Replica {
                     WatchEvent::Reached(_) | WatchEvent::Lost(_) => None,
                 };
                 if let Some(revision) = revision {
-                    shared.view.lock().heard = Instant::now();
+                    let now = Instant::now();
+                    if matches!(event, WatchEvent::Entry(_)) {
+                        shared.pace.arrived(now);
+                    }
+                    shared.view.lock().heard = now;
                     status.send_modify(|status| status.standings_revision = revision);
                 }
             }
