@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use switchboard_fleet::bus::{Bucket, Bus, BusSettings, CALL_TIMEOUT, DEFAULT_PREFIX, Unreachable};
-use switchboard_fleet::release::CURRENT_KEY;
+use switchboard_fleet::release::{CURRENT_KEY, wave_position};
 use switchboard_snapshot::header;
 use tempfile::TempDir;
 
@@ -568,6 +568,43 @@ fn waves_of_the_command_follow_the_replicas() {
     assert_eq!(output.status.code(), Some(1));
     let text = stderr(&output);
     assert!(text.contains("the replica r1 rejected the release (invalid): the release stays at"), "{text}");
+}
+
+#[test]
+#[cfg_attr(not(has_nats_server), ignore = "needs nats-server: apt-get install nats-server")]
+fn first_wave_of_a_small_fleet_is_held_and_not_skipped() {
+    let fleet = Fleet::new();
+    fleet.small_registry();
+    fleet.succeed(&["fleet", "publish", "registry"]);
+    let (runtime, bus) = fleet.bus();
+    let before = fleet.generation();
+    let ids = ["r1", "r2", "r3"];
+    let report = |id: &str, generation: u64| {
+        let status = serde_json::json!({
+            "id": id, "version": "0.2.0", "schema": "s", "generation": generation,
+            "digest": fleet.status()["release"]["variants"][0]["digest"], "state": "serving", "reason": null,
+            "since": "2026-11-29T00:00:00.000Z", "standings_revision": 0,
+            "clock": "2026-11-29T00:00:00.000Z", "started": "2026-11-29T00:00:00.000Z", "signed": false,
+        });
+        runtime.block_on(bus.put(Bucket::Status, id, status.to_string().into_bytes())).unwrap();
+    };
+    ids.iter().for_each(|id| report(id, before));
+    let log = fs::File::create(fleet.path("log")).unwrap();
+    let arguments = ["fleet", "publish", "registry", "--waves", "1,100", "--hold", "1h"];
+    let mut child = fleet.command(&arguments).stdout(Stdio::null()).stderr(log).spawn().unwrap();
+    wait_until("the release", || fleet.generation() > before);
+    let generation = fleet.generation();
+    // One percent selects no replica of three, so that the wave is raised until it selects the first one.
+    let first = ids.iter().map(|id| wave_position(id, generation) + 1).min().unwrap();
+    let percent = || fleet.status()["rollout"]["percent"].as_u64().unwrap();
+    assert_eq!(percent(), u64::from(first));
+    let members = ids.iter().filter(|id| wave_position(id, generation) < first);
+    members.for_each(|id| report(id, generation));
+    let logged = |text: &str| fs::read_to_string(fleet.path("log")).unwrap().contains(text);
+    wait_until("the wave is held", || logged("the next wave begins in"));
+    assert_eq!(percent(), u64::from(first));
+    child.kill().unwrap();
+    child.wait().unwrap();
 }
 
 #[test]

@@ -142,13 +142,11 @@ impl From<PublishError> for CommandError {
     fn from(error: PublishError) -> CommandError {
         match error {
             PublishError::Bus(error) => error.into(),
-            PublishError::Overtaken { .. }
-            | PublishError::Replaced(_)
-            | PublishError::NotNewer { .. }
-            | PublishError::Ahead(_) => {
+            PublishError::Overtaken { .. } | PublishError::NotNewer { .. } | PublishError::Ahead(_) => {
                 CommandError { may_pass: true, ..CommandError::failed(error.to_string()) }
             }
-            PublishError::Invalid(_) | PublishError::Rejected { .. } => {
+            // A release that was replaced may have been taken back on purpose.
+            PublishError::Replaced(_) | PublishError::Invalid(_) | PublishError::Rejected { .. } => {
                 CommandError::failed(error.to_string())
             }
             PublishError::Write { .. } | PublishError::NotReadable { .. } | PublishError::System(_) => {

@@ -601,8 +601,13 @@ impl Publisher {
         let mut release = Watch::start(&self.bus, Bucket::Release, None);
         report(WaveEvent::Raised { percent: announced.percent });
         let started = Instant::now();
-        let last = waves.last().copied().unwrap_or(100);
-        for &percent in waves.iter().chain((last < 100).then_some(&100)) {
+        // The first wave may have another percentage than the list, because the one of the list selected no replica.
+        let mut later = waves.to_vec();
+        later.push(100);
+        later.dedup();
+        let first = announced.percent;
+        later.retain(|percent| *percent > first);
+        for percent in std::iter::once(first).chain(later) {
             if percent < announced.percent {
                 continue;
             }
