@@ -1,5 +1,6 @@
 //! Sets a cfg for each optional program that is installed. A test that needs a missing program is ignored. If
-//! `CI` is set, every program counts as installed, and the test fails instead.
+//! `CI` is set, every program counts as installed, and the test fails instead. The cfg `ci` is for tests that take
+//! minutes, which run where `CI` is set.
 
 use std::env;
 use std::path::PathBuf;
@@ -19,6 +20,10 @@ const PROGRAMS: [&str; 9] = [
 
 pub(crate) fn set_cfgs() {
     println!("cargo::rerun-if-env-changed=CI");
+    println!("cargo::rustc-check-cfg=cfg(ci)");
+    if env::var_os("CI").is_some() {
+        println!("cargo::rustc-cfg=ci");
+    }
     let folders: Vec<PathBuf> = env::var_os("PATH").iter().flat_map(env::split_paths).collect();
     let mut missing = false;
     for program in PROGRAMS {

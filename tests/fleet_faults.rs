@@ -48,6 +48,7 @@ impl Size {
 
 #[test]
 #[cfg_attr(not(has_nats_server), ignore = "needs nats-server: apt-get install nats-server")]
+#[cfg_attr(not(ci), ignore = "the faults of a fleet take minutes: CI=true runs them")]
 fn broker_is_killed_under_load() {
     kill_the_broker(&BOUNDED);
 }
@@ -80,6 +81,7 @@ fn kill_the_broker(size: &Size) {
 
 #[test]
 #[cfg_attr(not(has_nats_server), ignore = "needs nats-server: apt-get install nats-server")]
+#[cfg_attr(not(ci), ignore = "the faults of a fleet take minutes: CI=true runs them")]
 fn broker_loses_its_store_under_load() {
     empty_the_broker(&BOUNDED);
 }
@@ -112,6 +114,7 @@ fn empty_the_broker(size: &Size) {
 
 #[test]
 #[cfg_attr(not(has_nats_server), ignore = "needs nats-server: apt-get install nats-server")]
+#[cfg_attr(not(ci), ignore = "the faults of a fleet take minutes: CI=true runs them")]
 fn broker_is_frozen_under_load() {
     freeze_the_broker(&BOUNDED);
 }
@@ -138,6 +141,7 @@ fn freeze_the_broker(size: &Size) {
 
 #[test]
 #[cfg_attr(not(has_nats_server), ignore = "needs nats-server: apt-get install nats-server")]
+#[cfg_attr(not(ci), ignore = "the faults of a fleet take minutes: CI=true runs them")]
 fn both_halves_write_during_a_partition() {
     part_the_fleet(&BOUNDED);
 }
@@ -202,6 +206,7 @@ fn part_the_fleet(size: &Size) {
 
 #[test]
 #[cfg_attr(not(has_nats_server), ignore = "needs nats-server: apt-get install nats-server")]
+#[cfg_attr(not(ci), ignore = "the faults of a fleet take minutes: CI=true runs them")]
 fn replica_sleeps_while_standings_change() {
     put_replicas_to_sleep(&BOUNDED);
 }
@@ -265,6 +270,7 @@ fn serve_bytes(fleet: &Fleet, release: &Release, change: impl Fn(&mut Vec<u8>)) 
 
 #[test]
 #[cfg_attr(not(has_nats_server), ignore = "needs nats-server: apt-get install nats-server")]
+#[cfg_attr(not(ci), ignore = "the faults of a fleet take minutes: CI=true runs them")]
 fn wrong_releases_reach_no_replica() {
     let mut fleet = Fleet::new(1_000);
     let [key, other] = [(); 2].map(|()| SigningKey::generate().unwrap());
@@ -399,6 +405,7 @@ fn wrong_releases_reach_no_replica() {
 
 #[test]
 #[cfg_attr(not(has_nats_server), ignore = "needs nats-server: apt-get install nats-server")]
+#[cfg_attr(not(ci), ignore = "the faults of a fleet take minutes: CI=true runs them")]
 fn web_server_that_fails_delays_a_release() {
     let fleet = Fleet::start(1_000, BOUNDED.daemons);
     let clients = fleet.clients();
@@ -498,6 +505,7 @@ fn snapshot_file(fleet: &Fleet, number: u64) -> String {
 
 #[test]
 #[cfg_attr(not(has_nats_server), ignore = "needs nats-server: apt-get install nats-server")]
+#[cfg_attr(not(ci), ignore = "the faults of a fleet take minutes: CI=true runs them")]
 #[cfg_attr(not(has_faketime), ignore = "needs faketime: apt-get install faketime")]
 fn clocks_are_an_hour_apart() {
     const HOUR: i64 = 3600;
@@ -595,6 +603,7 @@ fn program_of_another_version(fleet: &Fleet) -> String {
 
 #[test]
 #[cfg_attr(not(has_nats_server), ignore = "needs nats-server: apt-get install nats-server")]
+#[cfg_attr(not(ci), ignore = "the faults of a fleet take minutes: CI=true runs them")]
 fn two_schemas_share_a_fleet() {
     let mut fleet = Fleet::new(1_000 + GROUP);
     fleet.accept(u64::MAX);
@@ -751,6 +760,7 @@ fn publish_and_kill(fleet: &Fleet, file: &str, is_at: IsAt, more: &[&str]) -> (b
 
 #[test]
 #[cfg_attr(not(has_nats_server), ignore = "needs nats-server: apt-get install nats-server")]
+#[cfg_attr(not(ci), ignore = "the faults of a fleet take minutes: CI=true runs them")]
 fn publisher_is_killed_at_every_step() {
     let mut fleet = Fleet::new(1_000);
     fleet.accept(u64::MAX);
@@ -802,6 +812,7 @@ fn publisher_is_killed_at_every_step() {
 
 #[test]
 #[cfg_attr(not(has_nats_server), ignore = "needs nats-server: apt-get install nats-server")]
+#[cfg_attr(not(ci), ignore = "the faults of a fleet take minutes: CI=true runs them")]
 fn two_publishers_at_once_leave_one_release() {
     let mut fleet = Fleet::new(1_000);
     fleet.accept(u64::MAX);
@@ -831,6 +842,7 @@ fn two_publishers_at_once_leave_one_release() {
 
 #[test]
 #[cfg_attr(not(has_nats_server), ignore = "needs nats-server: apt-get install nats-server")]
+#[cfg_attr(not(ci), ignore = "the faults of a fleet take minutes: CI=true runs them")]
 fn full_disk_of_a_replica_keeps_no_restriction_out_of_force() {
     let mut fleet = Fleet::start(1_000 + GROUP, 2);
     let state = fleet.site.state("r2");

@@ -777,7 +777,7 @@ fn identity(settings: &BusSettings) -> Result<ConnectOptions, BusError> {
         Err(BusError::Settings(format!("{}: no {what} in PEM is in this file", file.display())))
     };
     let credentials = settings.credentials.as_deref().map(credentials::options);
-    let mut options = credentials.transpose()?.unwrap_or_default();
+    let mut options = credentials.transpose().map_err(BusError::Settings)?.unwrap_or_default();
     if let Some(ca) = &settings.ca {
         pem(ca, "CERTIFICATE")?;
         options = options.add_root_certificates(ca.clone()).require_tls(true);

@@ -8,8 +8,6 @@ use async_nats::{Auth, AuthError, ConnectOptions};
 use nkeys::KeyPair;
 use parking_lot::Mutex;
 
-use crate::bus::BusError;
-
 /// A user's token and the seed of its key.
 #[derive(Clone)]
 struct Credentials {
@@ -20,8 +18,8 @@ struct Credentials {
 /// Returns options that show the credentials of a file. The last ones stay in force if the file cannot be used later.
 ///
 /// # Errors
-/// Returns [`BusError::Settings`] if the file cannot be used now. No message quotes the file.
-pub(crate) fn options(file: &Path) -> Result<ConnectOptions, BusError> {
+/// Returns the fault of the file if it cannot be used now. No text quotes the file.
+pub(crate) fn options(file: &Path) -> Result<ConnectOptions, String> {
     let last = Arc::new(Mutex::new(read(file)?));
     let file: Arc<PathBuf> = Arc::new(file.to_owned());
     Ok(ConnectOptions::with_auth_callback(move |nonce| {
@@ -40,17 +38,17 @@ pub(crate) fn options(file: &Path) -> Result<ConnectOptions, BusError> {
     }))
 }
 
-fn read(file: &Path) -> Result<Credentials, BusError> {
-    let text = fs::read_to_string(file)
-        .map_err(|error| BusError::Settings(format!("{}: cannot be read: {error}", file.display())))?;
+fn read(file: &Path) -> Result<Credentials, String> {
+    let text =
+        fs::read_to_string(file).map_err(|error| format!("{}: cannot be read: {error}", file.display()))?;
     let jwt = section(&text, "NATS USER JWT");
     let key = section(&text, "USER NKEY SEED").and_then(|seed| KeyPair::from_seed(seed).ok());
     match (jwt, key) {
         (Some(jwt), Some(key)) => Ok(Credentials { jwt: jwt.to_owned(), key: Arc::new(key) }),
-        _ => Err(BusError::Settings(format!(
+        _ => Err(format!(
             "{}: this is not a file of NATS credentials: make one with `nsc generate creds`",
             file.display()
-        ))),
+        )),
     }
 }
 

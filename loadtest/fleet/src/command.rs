@@ -15,7 +15,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::bed::{Bed, BedSettings};
 use crate::measure::{Extent, outage, releases, requests, standings};
-use crate::report::{Figure, FleetReport};
+use crate::report::{Figure, FleetReport, log};
 
 /// The arguments of `loadtest fleet`.
 #[derive(Args, Debug)]
@@ -187,11 +187,6 @@ fn write(report: &FleetReport, folder: &Path) -> Result<()> {
         }
         _ => Ok(()),
     }
-}
-
-/// Prints a line to standard error. Ignores a closed one.
-pub(crate) fn log(text: &str) {
-    let _ = writeln!(anstream::stderr().lock(), "{text}");
 }
 
 fn processor() -> String {

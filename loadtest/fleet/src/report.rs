@@ -1,6 +1,7 @@
 //! The report of a measurement: its figures as a table and as JSON.
 
 use std::fmt::Write;
+use std::io::Write as _;
 
 use anstyle::{AnsiColor, Style};
 use serde::Serialize;
@@ -9,6 +10,11 @@ const GOOD: Style = AnsiColor::Green.on_default().bold();
 const BAD: Style = AnsiColor::Red.on_default().bold();
 const HEAD: Style = Style::new().bold();
 const DIM: Style = Style::new().dimmed();
+
+/// Prints a line to standard error. Ignores a closed one.
+pub(crate) fn log(text: &str) {
+    let _ = writeln!(anstream::stderr().lock(), "{text}");
+}
 
 /// A figure that was measured in several rounds.
 #[derive(Debug, Clone, Serialize)]

@@ -16,7 +16,7 @@ use super::{Extent, millis};
 use crate::bed::{Bed, COMPANY, PATIENCE, current};
 use crate::board::micros;
 use crate::http::Client;
-use crate::report::{Figure, quantile};
+use crate::report::{Figure, log, quantile};
 
 /// The number of different selections that each daemon is asked for.
 const QUERIES: usize = 50;
@@ -185,10 +185,7 @@ impl Asker {
         }
         let counts = self.counts.lock();
         if let Some(first) = &counts.first {
-            crate::command::log(&format!(
-                "{} of {} selections failed, the first: {first}",
-                counts.failed, counts.asked
-            ));
+            log(&format!("{} of {} selections failed, the first: {first}", counts.failed, counts.asked));
         }
         if counts.asked == 0 { f64::INFINITY } else { counts.failed as f64 }
     }
