@@ -2,6 +2,7 @@
 //!
 //! - A test that needs a program that is not installed is ignored, and names its Debian package. Where `CI`
 //!   is set, it fails.
+//! - The faults of a fleet take more than two minutes. They run where `CI` is set.
 //! - Long forms end in `_long` and are ignored. They need the machine for themselves and print their counts:
 //!   `cargo test --release --test contract -- --ignored long --nocapture --test-threads 1`.
 //! - Some files of the repository are generated, and a test compares each with what is generated now. Its
