@@ -385,12 +385,16 @@ pub(super) fn fleet_observer(telemetry: Arc<Telemetry>) -> impl Fn(&FleetEvent<'
                 "release of the fleet received"
             );
         }
-        FleetEvent::Changed { state, generation, reason: None, .. } => match state {
-            State::Serving => tracing::info!(generation, "release of the fleet in service"),
-            State::Fetching => tracing::info!(generation, "release of the fleet is fetched"),
-            _ => tracing::info!(generation, "release of the fleet waits for the wave of this replica"),
-        },
+        FleetEvent::Changed { state, generation, reason: None, .. } => {
+            telemetry.set_fleet_reason(None);
+            match state {
+                State::Serving => tracing::info!(generation, "release of the fleet in service"),
+                State::Fetching => tracing::info!(generation, "release of the fleet is fetched"),
+                _ => tracing::info!(generation, "release of the fleet waits for the wave of this replica"),
+            }
+        }
         FleetEvent::Changed { state, generation, reason: Some(reason), text } => {
+            telemetry.set_fleet_reason(Some(*reason));
             let reason = reason.as_str();
             match state {
                 State::Waiting => {

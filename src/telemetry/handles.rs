@@ -78,6 +78,7 @@ struct FleetMetrics {
     rollout: Gauge,
     expiry: Gauge,
     rejected: [Counter; names::FLEET_REASONS.len()],
+    not_taken: [Gauge; names::FLEET_REASONS.len()],
     clock_offset: Gauge,
     fetch_bytes: Counter,
     pending: Gauge,
@@ -449,6 +450,8 @@ impl Telemetry {
             expiry: series.gauge(&names::FLEET_EXPIRY, &[]),
             rejected: names::FLEET_REASONS
                 .map(|reason| series.counter(&names::FLEET_REJECTED, &[("reason", reason.as_str())])),
+            not_taken: names::FLEET_REASONS
+                .map(|reason| series.gauge(&names::FLEET_NOT_TAKEN, &[("reason", reason.as_str())])),
             clock_offset: series.gauge(&names::FLEET_CLOCK_OFFSET, &[]),
             fetch_bytes: series.counter(&names::FLEET_FETCH_BYTES, &[]),
             pending: series.gauge(&names::FLEET_PENDING, &[]),
@@ -472,6 +475,14 @@ impl Telemetry {
         let Some(fleet) = self.fleet.get() else { return };
         fleet.pending.set(pending as f64);
         fleet.overruled.absolute(overruled);
+    }
+
+    /// Sets the reason for which this replica does not take the newest release of the fleet, or `None`.
+    pub fn set_fleet_reason(&self, reason: Option<Reason>) {
+        let Some(fleet) = self.fleet.get() else { return };
+        for (known, gauge) in names::FLEET_REASONS.iter().zip(&fleet.not_taken) {
+            gauge.set(f64::from(u8::from(Some(*known) == reason)));
+        }
     }
 
     /// Counts a release of the fleet that this replica did not take.

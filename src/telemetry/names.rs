@@ -180,6 +180,10 @@ pub(super) const FLEET_REJECTED: Metric = metric(
     "switchboard_fleet_rejected_total",
     "Releases that this replica did not take, by reason. A fetch that is tried again and fails again counts again. Absent without a fleet.",
 );
+pub(super) const FLEET_NOT_TAKEN: Metric = metric(
+    "switchboard_fleet_release_not_taken",
+    "1 at the reason for which this replica does not take the newest release now, else 0. Absent without a fleet.",
+);
 pub(super) const FLEET_CLOCK_OFFSET: Metric = metric(
     "switchboard_fleet_clock_offset_seconds",
     "Time by which the clock of this machine is ahead of the broker's; negative if it is behind. Absent without a fleet.",
@@ -389,7 +393,7 @@ pub(super) const FLEET_OVERRULED: Metric = metric(
     "switchboard_fleet_overruled_total",
     "Standings that lost against a more restrictive one, as this replica found. Absent without a fleet.",
 );
-/// Values of the label `reason` of `switchboard_fleet_rejected_total`.
+/// Values of the label `reason` of the two metrics about releases that were not taken.
 pub(super) const FLEET_REASONS: [Reason; Reason::ALL.len()] = Reason::ALL;
 /// Values of the label `levels` of `switchboard_climbed_total`.
 pub(super) const LEVELS: [&str; 4] = ["0", "1", "2", "3+"];

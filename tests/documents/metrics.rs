@@ -22,7 +22,7 @@ const METRICS: [&str; 8] = [
     "## Process",
 ];
 /// The headings of the tables of label values, with the metric and the label.
-const VALUES: [(&str, &str, &str); 20] = [
+const VALUES: [(&str, &str, &str); 21] = [
     ("### Outcomes of selections", "switchboard_selections_total", "outcome"),
     ("### levels", "switchboard_climbed_total", "levels"),
     ("### route", "switchboard_http_requests_total", "route"),
@@ -34,6 +34,7 @@ const VALUES: [(&str, &str, &str); 20] = [
     ("### Outcomes of file changes", "switchboard_tls_reloads_total", "outcome"),
     ("### Outcomes of file changes", "switchboard_trusted_keys_reloads_total", "outcome"),
     ("### reason", "switchboard_fleet_rejected_total", "reason"),
+    ("### reason", "switchboard_fleet_release_not_taken", "reason"),
     ("### file", "switchboard_access_file_in_force", "file"),
     ("### listener", "switchboard_tls_handshakes_total", "listener"),
     ("### Outcomes of handshakes", "switchboard_tls_handshakes_total", "outcome"),

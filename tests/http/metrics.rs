@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use switchboard::telemetry::{PublishedSnapshot, ReloadOutcome, SelectionOutcome, Telemetry};
+use switchboard_fleet::release::Reason;
 use switchboard_model::UnixMillis;
 use switchboard_pipeline::build::LoadStage;
 use switchboard_snapshot::RejectionStage;
@@ -215,4 +216,27 @@ fn snapshots_and_reloads_are_counted() {
         assert_eq!(series.get(&format!("switchboard_snapshot_{name}")), Some(&value), "{name}");
     }
     assert_eq!(series["switchboard_snapshots_alive"], 2.0);
+}
+
+#[test]
+fn a_replica_has_at_most_one_reason_at_a_time() {
+    let telemetry = Telemetry::new("0.1.0", "abcdef");
+    let reasons = || -> BTreeMap<String, f64> {
+        let mut series = series(&telemetry.render());
+        series.retain(|name, _| name.starts_with("switchboard_fleet_release_not_taken{"));
+        series
+    };
+    telemetry.set_fleet_reason(Some(Reason::Digest));
+    assert!(reasons().is_empty(), "without a fleet");
+    telemetry.add_fleet();
+    assert_eq!(reasons().into_values().collect::<Vec<_>>(), [0.0; Reason::ALL.len()]);
+    for reason in Reason::ALL {
+        telemetry.set_fleet_reason(Some(reason));
+        let name = format!("switchboard_fleet_release_not_taken{{reason=\"{}\"}}", reason.as_str());
+        let set: Vec<String> =
+            reasons().into_iter().filter(|(_, value)| *value != 0.0).map(|it| it.0).collect();
+        assert_eq!(set, [name]);
+    }
+    telemetry.set_fleet_reason(None);
+    assert_eq!(reasons().into_values().sum::<f64>(), 0.0);
 }
