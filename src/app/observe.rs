@@ -668,6 +668,6 @@ mod tests {
             assert!(network_help(error).contains("PrivateNetwork=no"), "{error}");
         }
         assert_eq!(network_help("nats: authorization violation"), "");
-        assert_eq!(web_server_help("no source gave the snapshot: the server answered 404"), "");
+        assert_eq!(web_server_help("no source gave the snapshot: blobs.example:443 answered 404"), "");
     }
 }

@@ -1,7 +1,8 @@
 //! Fetches the snapshot of a release: by HTTP, or from the object store of the broker.
 //!
 //! Nothing of a source is trusted. The transfer ends at the size of the source, the decoded file at the size of the
-//! manifest, and the SHA-256 of the manifest decides. A transfer without a byte for 5 s starts again.
+//! manifest, and the SHA-256 of the manifest decides. A transfer without a byte for 5 s starts again. The snapshot is
+//! rejected only if every place gave other bytes: a place that failed may have the right ones later.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -14,10 +15,10 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Empty};
 use hyper::body::Incoming;
 use hyper::header::{
-    ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, ETAG, HOST, HeaderName, IF_RANGE,
-    LOCATION, RANGE, RETRY_AFTER, USER_AGENT,
+    ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, HOST, HeaderName,
+    IF_RANGE, LOCATION, RANGE, RETRY_AFTER, USER_AGENT,
 };
-use hyper::{Request, Response, StatusCode, Uri};
+use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use parking_lot::Mutex;
 use rustls::pki_types::pem::PemObject;
@@ -29,6 +30,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_rustls::TlsConnector;
+use url::Url;
 
 use crate::backoff::jittered;
 use crate::bus::{Bus, BusError, BusSettings};
@@ -64,6 +66,8 @@ pub struct Fetcher {
     files: Arc<AtomicU64>,
     /// Receives the number of bytes that arrived.
     count: Arc<dyn Fn(u64) + Send + Sync>,
+    /// Receives why an attempt failed, after which the fetch goes on.
+    report: Arc<dyn Fn(&str) + Send + Sync>,
 }
 
 /// A snapshot that was fetched, with the digest of the manifest. The file is removed with this value, unless it was
@@ -79,7 +83,7 @@ pub enum FetchError {
     /// No source is reachable and complete. The text is about the last one that was tried.
     #[error("no source gave the snapshot: {0}")]
     Failed(String),
-    /// Every reachable source has other bytes than the manifest says.
+    /// Every source gave other bytes than the manifest says.
     #[error("the sources have other bytes than the manifest says: {0}")]
     Digest(String),
     /// The folder cannot be written.
@@ -100,7 +104,7 @@ enum PlaceError {
     /// The transfer broke off. Try again at once.
     Broken(String),
     /// The server asks for a pause.
-    Busy(Duration),
+    Busy(Duration, String),
     /// The bytes are wrong, so that the place is not tried again.
     Wrong(String),
     Disk(io::Error),
@@ -113,6 +117,20 @@ impl FetchError {
             FetchError::Failed(_) => Reason::FetchFailed,
             FetchError::Digest(_) => Reason::Digest,
             FetchError::Disk { .. } => Reason::Disk,
+        }
+    }
+}
+
+impl PlaceError {
+    /// Puts the name of the place in front of the text.
+    fn of(self, place: &str) -> PlaceError {
+        let named = |text: String| format!("{place} {text}");
+        match self {
+            PlaceError::Unusable(text) => PlaceError::Unusable(named(text)),
+            PlaceError::Broken(text) => PlaceError::Broken(named(text)),
+            PlaceError::Busy(pause, text) => PlaceError::Busy(pause, named(text)),
+            PlaceError::Wrong(text) => PlaceError::Wrong(named(text)),
+            PlaceError::Disk(error) => PlaceError::Disk(error),
         }
     }
 }
@@ -155,6 +173,7 @@ impl Fetcher {
             stall: STALL_TIMEOUT,
             files: Arc::default(),
             count: Arc::new(|_| {}),
+            report: Arc::new(|_| {}),
         })
     }
 
@@ -162,6 +181,12 @@ impl Fetcher {
     #[must_use]
     pub fn with_counter(self, count: impl Fn(u64) + Send + Sync + 'static) -> Fetcher {
         Fetcher { count: Arc::new(count), ..self }
+    }
+
+    /// Sets a function that receives why an attempt failed, whenever the fetch goes on after that.
+    #[must_use]
+    pub fn with_report(self, report: impl Fn(&str) + Send + Sync + 'static) -> Fetcher {
+        Fetcher { report: Arc::new(report), ..self }
     }
 
     /// Sets the time without a byte after which a transfer starts again.
@@ -192,8 +217,7 @@ impl Fetcher {
                 source.urls.iter().map(move |url| Place { source, url, tries: 0, pauses: 0, due: now })
             })
             .collect();
-        let mut last = "the release names no usable source for this variant".to_owned();
-        let mut wrong = None;
+        let (mut failed, mut wrong) = (None, None);
         while let Some(at) = (0..places.len()).min_by_key(|at| places.get(*at).map(|place| place.due)) {
             let mut place = places.remove(at);
             sleep_until(place.due).await;
@@ -201,10 +225,17 @@ impl Fetcher {
             let file = |extension: &str| Fetched { path: folder.join(format!("fetch-{number}.{extension}")) };
             let (part, whole) = (file("part"), file("swb"));
             let result = match self.transfer(place.source, place.url, part.path()).await {
-                Ok(()) => unpack(place.source.encoding, part, whole, variant).await,
+                Ok(is_joined) => {
+                    let unpacked = unpack(place.source.encoding, part, whole, variant).await;
+                    match unpacked.map_err(|error| error.of(&place_name(place.url))) {
+                        // The parts may be those of several files. A file of one answer decides.
+                        Err(PlaceError::Wrong(text)) if is_joined => Err(PlaceError::Broken(text)),
+                        unpacked => unpacked,
+                    }
+                }
                 Err(error) => Err(error),
             };
-            match result {
+            let text = match result {
                 Ok(whole) => return Ok(whole),
                 Err(PlaceError::Disk(error)) => {
                     return Err(FetchError::Disk { path: folder.to_owned(), error });
@@ -214,24 +245,31 @@ impl Fetcher {
                     continue;
                 }
                 Err(PlaceError::Unusable(text) | PlaceError::Broken(text)) => {
-                    last = text;
                     place.tries += 1;
                     place.due = Instant::now() + jittered(FIRST_RETRY, LAST_RETRY, place.tries);
+                    text
                 }
-                Err(PlaceError::Busy(pause)) => {
-                    last = "the server asks for pauses again and again".to_owned();
+                Err(PlaceError::Busy(pause, text)) => {
                     place.pauses += 1;
                     // Not all replicas at the same moment.
                     place.due = Instant::now() + pause.mul_f64(1.0 + fastrand::f64() / 10.0);
+                    text
                 }
-            }
+            };
+            (self.report)(&text);
             if place.tries < MAX_TRIES && place.pauses < MAX_PAUSES {
                 places.push(place);
+            } else {
+                failed = Some(text);
             }
         }
-        Err(match wrong {
-            Some(text) => FetchError::Digest(text),
-            None => FetchError::Failed(last),
+        Err(match (failed, wrong) {
+            (None, Some(wrong)) => FetchError::Digest(wrong),
+            (Some(failed), Some(wrong)) => FetchError::Failed(format!("{failed}; {wrong}")),
+            (Some(failed), None) => FetchError::Failed(failed),
+            (None, None) => {
+                FetchError::Failed("the release names no usable source for this variant".to_owned())
+            }
         })
     }
 
@@ -250,26 +288,31 @@ impl Fetcher {
         }
     }
 
-    /// Transfers a file. Resumes where a transfer broke off, for as long as there is progress.
-    async fn transfer(&self, source: &Source, url: &str, part: &Path) -> Result<(), PlaceError> {
+    /// Transfers a file. Resumes where a transfer broke off, for as long as there is progress. Returns whether the file
+    /// was joined from the parts of several answers.
+    async fn transfer(&self, source: &Source, url: &str, part: &Path) -> Result<bool, PlaceError> {
         let mut file = tokio::fs::File::from_std(create(part).map_err(PlaceError::Disk)?);
-        let mut transfer = Transfer { size: source.size, done: 0, validator: None };
+        let mut transfer = Transfer { size: source.size, done: 0, validator: None, is_joined: false };
         for _ in 0..MAX_RESUMPTIONS {
             let before = transfer.done;
             let result = match url.strip_prefix("nats:") {
-                Some(object) => self.read_object(object, &mut transfer, &mut file).await,
+                Some(object) => {
+                    let read = self.read_object(object, &mut transfer, &mut file).await;
+                    read.map_err(|error| error.of(&place_name(url)))
+                }
                 None => self.get(url, &mut transfer, &mut file).await,
             };
             match result {
                 Ok(()) => {
                     file.flush().await.map_err(PlaceError::Disk)?;
-                    return Ok(());
+                    return Ok(transfer.is_joined);
                 }
-                Err(PlaceError::Broken(_)) if transfer.done > before => {}
+                Err(PlaceError::Broken(text)) if transfer.done > before => (self.report)(&text),
+                Err(PlaceError::Wrong(text)) if transfer.is_joined => return Err(PlaceError::Broken(text)),
                 Err(error) => return Err(error),
             }
         }
-        Err(PlaceError::Unusable("the transfer broke off too often".to_owned()))
+        Err(unusable("broke off the transfer too often").of(&place_name(url)))
     }
 
     /// Reads an object of the broker. The library neither notices that an object is replaced or damaged meanwhile,
@@ -281,22 +324,23 @@ impl Fetcher {
         file: &mut tokio::fs::File,
     ) -> Result<(), PlaceError> {
         let bus =
-            self.bus.as_ref().ok_or_else(|| unusable("there is no broker for an object of its store"))?;
-        let store = bus.snapshots().await.map_err(|error| PlaceError::Unusable(error.to_string()))?;
-        let stalled = || unusable("an object of the broker gives no more bytes");
+            self.bus.as_ref().ok_or_else(|| unusable("is not known, although a source is its object"))?;
+        let failed =
+            |error: &dyn std::fmt::Display| PlaceError::Unusable(format!("gave no snapshot: {error}"));
+        let store = bus.snapshots().await.map_err(|error| failed(&error))?;
+        let stalled = || PlaceError::Unusable(self.stalled());
         let opened = timeout(self.stall, store.get(object)).await.map_err(|_| stalled())?;
-        let mut object =
-            opened.map_err(|error| PlaceError::Unusable(format!("object of the broker: {error}")))?;
+        let mut object = opened.map_err(|error| failed(&error))?;
         if u64::try_from(object.info.size) != Ok(transfer.size) {
-            return Err(PlaceError::Wrong("an object of the broker has another size".to_owned()));
+            return Err(wrong("has an object of another size than the release says"));
         }
         transfer.restart(file).await?;
         let mut buffer = vec![0; COPY_BYTES];
         while transfer.done < transfer.size {
             // Does not begin again from the offset, so that a stall ends this attempt.
             let read = timeout(self.stall, object.read(&mut buffer)).await.map_err(|_| stalled())?;
-            match read.map_err(|error| PlaceError::Unusable(format!("object of the broker: {error}")))? {
-                0 => return Err(unusable("an object of the broker is shorter than its size")),
+            match read.map_err(|error| failed(&error))? {
+                0 => return Err(unusable("has an object that is shorter than its size")),
                 bytes => self.keep(buffer.get(..bytes).unwrap_or_default(), transfer, file).await?,
             }
         }
@@ -310,64 +354,82 @@ impl Fetcher {
         transfer: &mut Transfer,
         file: &mut tokio::fs::File,
     ) -> Result<(), PlaceError> {
-        let mut url: Uri = url.parse().map_err(|_| unusable("a URL of the release is malformed"))?;
-        let mut redirects = 0;
-        let (response, _connection) = loop {
-            let asked = timeout(self.stall, self.ask(&url, transfer)).await;
-            let (response, connection) = asked.map_err(|_| broken("the server did not answer"))??;
-            if !response.status().is_redirection() || response.status() == StatusCode::NOT_MODIFIED {
-                break (response, connection);
+        let mut url = Url::parse(url).map_err(|_| unusable("a URL of the release is malformed"))?;
+        for _ in 0..=MAX_REDIRECTS {
+            let answered = self.get_once(&url, transfer, file).await;
+            match answered.map_err(|error| error.of(&server_name(&url)))? {
+                None => return Ok(()),
+                Some(to) => url = to,
             }
-            redirects += 1;
-            if redirects > MAX_REDIRECTS {
-                return Err(unusable("the server redirects too often"));
-            }
-            url = redirected(&url, &response)?;
-        };
+        }
+        Err(unusable("redirects too often").of(&server_name(&url)))
+    }
+
+    /// Gets a file, or the rest of it. Returns a URL if the server redirects.
+    async fn get_once(
+        &self,
+        url: &Url,
+        transfer: &mut Transfer,
+        file: &mut tokio::fs::File,
+    ) -> Result<Option<Url>, PlaceError> {
+        let asked = timeout(self.stall, self.ask(url, transfer)).await;
+        let (response, _connection) = asked
+            .map_err(|_| PlaceError::Broken(format!("did not answer within {}", self.stall_text())))??;
         let status = response.status();
+        if status.is_redirection() && status != StatusCode::NOT_MODIFIED {
+            return redirected(url, &response).map(Some);
+        }
         let header = |name: HeaderName| response.headers().get(name).and_then(|value| value.to_str().ok());
+        let answered = || format!("answered {}", status.as_u16());
         match status {
             StatusCode::OK => transfer.restart(file).await?,
             StatusCode::PARTIAL_CONTENT => {
-                let begins = format!("bytes {}-", transfer.done);
-                if !header(CONTENT_RANGE).is_some_and(|range| range.starts_with(&begins)) {
+                let etag = header(ETAG);
+                let is_rest = header(CONTENT_RANGE).is_some_and(|range| transfer.is_continued_by(range))
+                    && etag.is_none_or(|etag| transfer.validator.as_deref() == Some(etag));
+                if !is_rest {
                     transfer.restart(file).await?;
-                    return Err(unusable("the server sent another range than the one that was requested"));
+                    return Err(broken("sent a part of another file"));
                 }
+                transfer.is_joined = true;
             }
             StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
-                let pause = header(RETRY_AFTER).and_then(retry_after);
-                return Err(pause.map_or_else(
-                    || PlaceError::Unusable(format!("the server answered {}", status.as_u16())),
-                    |pause| PlaceError::Busy(pause.min(MAX_RETRY_AFTER)),
-                ));
+                let Some(pause) = header(RETRY_AFTER).and_then(retry_after) else {
+                    return Err(PlaceError::Unusable(answered()));
+                };
+                let pause = pause.min(MAX_RETRY_AFTER);
+                let text = format!("{}, and asks for a pause of {} s", answered(), pause.as_secs());
+                return Err(PlaceError::Busy(pause, text));
             }
             StatusCode::RANGE_NOT_SATISFIABLE => {
                 transfer.restart(file).await?;
-                return Err(unusable("the file of the server has changed"));
+                return Err(unusable("has changed the file"));
             }
-            _ => return Err(PlaceError::Unusable(format!("the server answered {}", status.as_u16()))),
+            _ => return Err(PlaceError::Unusable(answered())),
         }
         if header(CONTENT_ENCODING).is_some_and(|encoding| !encoding.eq_ignore_ascii_case("identity")) {
-            return Err(unusable("the server encoded the file once more"));
+            return Err(unusable("encoded the file once more"));
+        }
+        // Such as the login page of a proxy. The server may have the file all the same.
+        if header(CONTENT_TYPE).is_some_and(is_page) {
+            return Err(unusable("sent a page instead of the file"));
         }
         let announced = header(CONTENT_LENGTH).and_then(|length| length.parse::<u64>().ok());
-        if announced.is_some_and(|length| transfer.done.saturating_add(length) != transfer.size) {
-            return Err(PlaceError::Wrong(
-                "the file of the server has another size than the release says".to_owned(),
-            ));
+        if status == StatusCode::OK && announced.is_some_and(|length| length != transfer.size) {
+            return Err(wrong("has a file of another size than the release says"));
         }
-        // A weak validator does not promise the same bytes.
-        transfer.validator = header(ETAG).filter(|etag| etag.starts_with('"')).map(str::to_owned);
+        if status == StatusCode::OK {
+            // A weak validator does not promise the same bytes.
+            transfer.validator = header(ETAG).filter(|etag| etag.starts_with('"')).map(str::to_owned);
+        }
         let mut body = response.into_body();
         while transfer.done < transfer.size {
-            let frame = timeout(self.stall, body.frame())
-                .await
-                .map_err(|_| broken("the server sends no more bytes"))?;
+            let frame =
+                timeout(self.stall, body.frame()).await.map_err(|_| PlaceError::Broken(self.stalled()))?;
             match frame {
-                None => return Err(broken("the server ended the transfer early")),
+                None => return Err(broken("ended the transfer early")),
                 Some(Err(error)) => {
-                    return Err(PlaceError::Broken(format!("the transfer broke off: {error}")));
+                    return Err(PlaceError::Broken(format!("broke off the transfer: {error}")));
                 }
                 Some(Ok(frame)) => {
                     if let Ok(bytes) = frame.into_data() {
@@ -376,32 +438,41 @@ impl Fetcher {
                 }
             }
         }
-        Ok(())
+        Ok(None)
+    }
+
+    fn stalled(&self) -> String {
+        format!("sent no byte for {}", self.stall_text())
+    }
+
+    fn stall_text(&self) -> String {
+        format!("{} s", self.stall.as_secs_f64())
     }
 
     /// Sends a request. Returns the response, and the connection, which ends when it is dropped.
     async fn ask(
         &self,
-        url: &Uri,
+        url: &Url,
         transfer: &Transfer,
     ) -> Result<(Response<Incoming>, Connection), PlaceError> {
-        let authority = url.authority().ok_or_else(|| unusable("a URL of the release has no host"))?;
-        if authority.as_str().contains('@') {
-            return Err(unusable(
-                "a URL of the release has a user or a password, which every replica could read",
-            ));
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(unusable("has a user or a password in its URL, which every replica could read"));
         }
-        let host = authority.host().trim_matches(['[', ']']).to_owned();
-        let is_tls = url.scheme_str() == Some("https");
-        let port = authority.port_u16().unwrap_or(if is_tls { 443 } else { 80 });
+        let host = url.host_str().unwrap_or_default();
+        let port = url.port_or_known_default().unwrap_or_default();
+        let authority = match url.port() {
+            Some(port) => format!("{host}:{port}"),
+            None => host.to_owned(),
+        };
+        let host = host.trim_matches(['[', ']']).to_owned();
+        let is_tls = url.scheme() == "https";
         let failed = |what: &str, error: &dyn std::fmt::Display| {
-            PlaceError::Broken(format!("the server cannot be reached ({what}): {error}"))
+            PlaceError::Broken(format!("cannot be reached ({what}): {error}"))
         };
         let stream =
             TcpStream::connect((host.as_str(), port)).await.map_err(|error| failed("connect", &error))?;
         let stream: Box<dyn Stream> = if is_tls {
-            let name =
-                ServerName::try_from(host).map_err(|_| unusable("a URL of the release has no valid host"))?;
+            let name = ServerName::try_from(host).map_err(|_| unusable("is no valid name of a server"))?;
             let tls = self.tls.lock().clone();
             Box::new(tls.connect(name, stream).await.map_err(|error| failed("TLS", &error))?)
         } else {
@@ -413,9 +484,8 @@ impl Fetcher {
         let connection = Connection(tokio::spawn(async move {
             let _ = connection.await;
         }));
-        let path = url.path_and_query().map_or("/", |path| path.as_str());
-        let mut request = Request::get(path)
-            .header(HOST, authority.as_str())
+        let mut request = Request::get(&url[url::Position::BeforePath..url::Position::AfterQuery])
+            .header(HOST, authority)
             .header(USER_AGENT, concat!("switchboard/", env!("CARGO_PKG_VERSION")))
             .header(ACCEPT_ENCODING, "identity");
         // Without a validator, the rest may be that of another file.
@@ -437,7 +507,7 @@ impl Fetcher {
         let length = bytes.len() as u64;
         (self.count)(length);
         if length > transfer.size - transfer.done {
-            return Err(PlaceError::Wrong("the file of a source is longer than the release says".to_owned()));
+            return Err(wrong("has a file that is longer than the release says"));
         }
         file.write_all(bytes).await.map_err(PlaceError::Disk)?;
         transfer.done += length;
@@ -463,9 +533,20 @@ struct Transfer {
     done: u64,
     /// The strong ETag of the server, with which the rest can be requested.
     validator: Option<String>,
+    /// Whether the bytes are those of several answers.
+    is_joined: bool,
 }
 
 impl Transfer {
+    /// Returns whether an answer with this `Content-Range` is the rest, or a part of the rest that begins there.
+    fn is_continued_by(&self, range: &str) -> bool {
+        let range = range.strip_prefix("bytes ").and_then(|range| range.split_once('/'));
+        range.is_some_and(|(range, whole)| {
+            let begin = range.split_once('-').and_then(|(begin, _)| begin.parse().ok());
+            self.done > 0 && begin == Some(self.done) && (whole == "*" || whole.parse() == Ok(self.size))
+        })
+    }
+
     async fn restart(&mut self, file: &mut tokio::fs::File) -> Result<(), PlaceError> {
         use tokio::io::AsyncSeekExt;
         if self.done > 0 {
@@ -473,7 +554,7 @@ impl Transfer {
             file.set_len(0).await.map_err(PlaceError::Disk)?;
             file.rewind().await.map_err(PlaceError::Disk)?;
         }
-        (self.done, self.validator) = (0, None);
+        (self.done, self.validator, self.is_joined) = (0, None, false);
         Ok(())
     }
 }
@@ -499,22 +580,37 @@ fn broken(text: &str) -> PlaceError {
     PlaceError::Broken(text.to_owned())
 }
 
-/// Returns the URL of a redirection. Never leaves TLS.
-fn redirected(from: &Uri, response: &Response<Incoming>) -> Result<Uri, PlaceError> {
+fn wrong(text: &str) -> PlaceError {
+    PlaceError::Wrong(text.to_owned())
+}
+
+/// Returns the name of a place for people. It has no path, because the path is all that a reader of the snapshot needs.
+fn place_name(url: &str) -> String {
+    match Url::parse(url) {
+        Ok(url) if url.scheme() != "nats" => server_name(&url),
+        _ => "the broker".to_owned(),
+    }
+}
+
+/// Returns the host and the port of a URL.
+fn server_name(url: &Url) -> String {
+    format!("{}:{}", url.host_str().unwrap_or_default(), url.port_or_known_default().unwrap_or_default())
+}
+
+/// Returns whether a media type is that of a page for people.
+fn is_page(media_type: &str) -> bool {
+    let essence = media_type.split(';').next().unwrap_or_default().trim();
+    ["text/html", "application/xhtml+xml"].iter().any(|page| essence.eq_ignore_ascii_case(page))
+}
+
+/// Returns the URL of a redirection, which may be relative. Never leaves TLS.
+fn redirected(from: &Url, response: &Response<Incoming>) -> Result<Url, PlaceError> {
     let location = response.headers().get(LOCATION).and_then(|location| location.to_str().ok());
-    let location = location.ok_or_else(|| unusable("the server redirects without a location"))?;
-    let absolute = match location.strip_prefix('/') {
-        Some(rest) if !rest.starts_with('/') => {
-            let scheme = from.scheme_str().unwrap_or_default();
-            let authority = from.authority().map_or("", |authority| authority.as_str());
-            format!("{scheme}://{authority}{location}")
-        }
-        _ => location.to_owned(),
-    };
-    let to: Uri = absolute.parse().map_err(|_| unusable("the server redirects to a malformed URL"))?;
-    match (from.scheme_str(), to.scheme_str()) {
-        (_, Some("https")) | (Some("http"), Some("http")) => Ok(to),
-        _ => Err(unusable("the server redirects to a URL that is not https")),
+    let location = location.ok_or_else(|| unusable("redirects without a location"))?;
+    let to = from.join(location).map_err(|_| unusable("redirects to a malformed URL"))?;
+    match (from.scheme(), to.scheme()) {
+        (_, "https") | ("http", "http") => Ok(to),
+        _ => Err(unusable("redirects to a URL that is not https")),
     }
 }
 
@@ -569,7 +665,7 @@ fn copy(mut from: impl Read, to: &Path, size: u64, digest: &str) -> Result<(), P
             Ok(read) => read,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(error) => {
-                return Err(PlaceError::Wrong(format!("the file of a source cannot be decoded: {error}")));
+                return Err(PlaceError::Wrong(format!("gave a file that cannot be decoded: {error}")));
             }
         };
         let bytes = buffer.get(..read).unwrap_or_default();
@@ -577,23 +673,17 @@ fn copy(mut from: impl Read, to: &Path, size: u64, digest: &str) -> Result<(), P
             break;
         }
         let Some(rest) = left.checked_sub(read as u64) else {
-            return Err(PlaceError::Wrong(
-                "the snapshot of a source is longer than the manifest says".to_owned(),
-            ));
+            return Err(wrong("gave a snapshot that is longer than the manifest says"));
         };
         left = rest;
         hash.update(bytes);
         file.write_all(bytes).map_err(PlaceError::Disk)?;
     }
     if left > 0 {
-        return Err(PlaceError::Wrong(
-            "the snapshot of a source is shorter than the manifest says".to_owned(),
-        ));
+        return Err(wrong("gave a snapshot that is shorter than the manifest says"));
     }
     if crate::digest::hex(hash) != digest {
-        return Err(PlaceError::Wrong(
-            "the snapshot of a source has another SHA-256 than the manifest says".to_owned(),
-        ));
+        return Err(wrong("gave a snapshot with another SHA-256 than the manifest says"));
     }
     file.sync_all().map_err(PlaceError::Disk)
 }

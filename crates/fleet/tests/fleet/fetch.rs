@@ -114,10 +114,19 @@ async fn fetch(bytes: &[u8], urls: &[&str]) -> Result<u64, FetchError> {
 }
 
 async fn fetch_with(variant: &Variant, current: Current, bytes: &[u8]) -> Result<u64, FetchError> {
+    let fetcher = Fetcher::new(&settings(), None).unwrap().with_stall_timeout(STALL);
+    fetch_by(fetcher, variant, current, bytes).await
+}
+
+async fn fetch_by(
+    fetcher: Fetcher,
+    variant: &Variant,
+    current: Current,
+    bytes: &[u8],
+) -> Result<u64, FetchError> {
     let folder = tempfile::tempdir().unwrap();
     let arrived = Arc::new(AtomicU64::new(0));
     let counter = Arc::clone(&arrived);
-    let fetcher = Fetcher::new(&settings(), None).unwrap().with_stall_timeout(STALL);
     let fetcher = fetcher.with_counter(move |bytes| {
         counter.fetch_add(bytes, Ordering::Relaxed);
     });
@@ -231,10 +240,123 @@ async fn other_places_and_pauses_are_tried() {
     fetch(&bytes, &[&server.url]).await.unwrap();
     assert!(started.elapsed() >= Duration::from_secs(1));
     assert_eq!((server.requests().len(), other.requests().len()), (3, 1));
-    // The same server, by a path.
-    let server = Server::start(vec![refuse("301 Moved Permanently", "location: /moved\r\n"), good]);
+    // The same server, by a path or relative to the URL of the request.
+    for (location, path) in [
+        ("/moved", "/moved"),
+        ("moved?to=1", "/moved?to=1"),
+        ("./a/../moved", "/moved"),
+        ("?to=1", "/snapshot?to=1"),
+    ] {
+        let moved = refuse("301 Moved Permanently", &format!("location: {location}\r\n"));
+        let server = Server::start(vec![moved, good.clone()]);
+        fetch(&bytes, &[&server.url]).await.unwrap();
+        assert!(server.requests()[1].starts_with(&format!("GET {path} ")), "{:?}", server.requests());
+    }
+    let location = other.url.strip_prefix("http:").unwrap();
+    let server = Server::start(vec![refuse("302 Found", &format!("location: {location}\r\n"))]);
     fetch(&bytes, &[&server.url]).await.unwrap();
-    assert!(server.requests()[1].starts_with("GET /moved "));
+    assert_eq!(other.requests().len(), 2);
+}
+
+#[tokio::test]
+async fn part_of_another_file_is_not_joined() {
+    let bytes = snapshot();
+    let (cut, size) = (400_000, bytes.len());
+    let head = whole(&bytes);
+    let first = head[..head.len() - (size - cut)].to_vec();
+    let part = |from: usize, of: usize, etag: &str, body: &[u8]| {
+        let headers = format!(
+            "content-length: {}\r\ncontent-range: bytes {from}-{}/{of}\r\n{etag}",
+            body.len(),
+            from + body.len() - 1
+        );
+        Answer::Close(answer("206 Partial Content", &headers, body))
+    };
+    let (rest, others) = (&bytes[cut..], vec![7; size - cut]);
+    for bad in [
+        part(cut, size, "etag: \"v2\"\r\n", rest),
+        part(cut, size, "etag: W/\"v1\"\r\n", rest),
+        part(cut, size + 1, "etag: \"v1\"\r\n", rest),
+        part(cut - 1, size, "etag: \"v1\"\r\n", &bytes[cut - 1..]),
+        // Only the digest shows that these are the bytes of another file.
+        part(cut, size, "etag: \"v1\"\r\n", &others),
+    ] {
+        let server = Server::start(vec![Answer::Close(first.clone()), bad, Answer::Close(whole(&bytes))]);
+        fetch(&bytes, &[&server.url]).await.unwrap();
+        let requests = server.requests();
+        assert!(requests.len() == 3 && !requests[2].contains("range"), "{requests:?}");
+    }
+    // The rest may come in parts, also without an ETag.
+    let server = Server::start(vec![
+        Answer::Close(first),
+        part(cut, size, "", &rest[..1000]),
+        part(cut + 1000, size, "etag: \"v1\"\r\n", &rest[1000..]),
+    ]);
+    assert_eq!(fetch(&bytes, &[&server.url]).await.unwrap(), size as u64);
+}
+
+#[tokio::test]
+async fn failures_name_the_server_and_are_reported_while_the_fetch_goes_on() {
+    let bytes = snapshot();
+    let head = whole(&bytes);
+    let pause = answer("503 Service Unavailable", "retry-after: 1\r\ncontent-length: 0\r\n", b"");
+    let server = Server::start(vec![
+        Answer::Close(pause),
+        Answer::Stall(head[..head.len() - 1000].to_vec()),
+        Answer::Close(answer("403 Forbidden", "content-length: 0\r\n", b"")),
+        Answer::Close(whole(&bytes)),
+    ]);
+    let name = server.url.strip_prefix("http://").unwrap().strip_suffix("/snapshot").unwrap();
+    let reports = Arc::new(Mutex::new(Vec::new()));
+    let reported = Arc::clone(&reports);
+    let fetcher = Fetcher::new(&settings(), None).unwrap().with_stall_timeout(STALL);
+    let fetcher = fetcher.with_report(move |text| reported.lock().unwrap().push(text.to_owned()));
+    let variant = variant(&bytes);
+    let current = release(&variant, Encoding::Identity, bytes.len(), &[&server.url]);
+    fetch_by(fetcher, &variant, current, &bytes).await.unwrap();
+    let expected = [
+        format!("{name} answered 503, and asks for a pause of 1 s"),
+        format!("{name} sent no byte for 0.3 s"),
+        format!("{name} answered 403"),
+    ];
+    assert_eq!(*reports.lock().unwrap(), expected);
+}
+
+/// A page such as the login of a proxy is no snapshot, and the server may have the snapshot all the same.
+#[tokio::test]
+async fn page_instead_of_a_snapshot_is_a_failure_and_no_rejection() {
+    let bytes = snapshot();
+    let page = |media_type: &str| {
+        let body = b"<html>Log in</html>";
+        let headers = format!("content-length: {}\r\ncontent-type: {media_type}\r\n", body.len());
+        Answer::Close(answer("200 OK", &headers, body))
+    };
+    for media_type in ["text/html", "Text/HTML; charset=utf-8", "application/xhtml+xml"] {
+        let server = Server::start(vec![page(media_type), Answer::Close(whole(&bytes))]);
+        fetch(&bytes, &[&server.url]).await.unwrap();
+        let server = Server::start(vec![page(media_type)]);
+        let error = fetch(&bytes, &[&server.url]).await.unwrap_err();
+        assert_eq!((error.reason(), server.requests().len()), (Reason::FetchFailed, 3), "{error}");
+        assert!(error.to_string().contains("sent a page instead of the file"), "{error}");
+    }
+}
+
+/// One server with other bytes decides nothing while another server may have the right ones.
+#[tokio::test]
+async fn snapshot_is_rejected_only_if_every_place_has_other_bytes() {
+    let bytes = snapshot();
+    let mut flipped = bytes.clone();
+    flipped[600_000] ^= 1;
+    let [wrong, shorter] =
+        [&flipped, &bytes[1..].to_vec()].map(|bytes| Server::start(vec![Answer::Close(whole(bytes))]));
+    let absent = Server::start(vec![Answer::Close(answer("404 Not Found", "content-length: 0\r\n", b""))]);
+    let error = fetch(&bytes, &[&wrong.url, &absent.url, &shorter.url]).await.unwrap_err();
+    assert_eq!(error.reason(), Reason::FetchFailed, "{error}");
+    let text = error.to_string();
+    assert!(text.contains("answered 404") && text.contains("size than the release says"), "{text}");
+    let error = fetch(&bytes, &[&wrong.url, &shorter.url]).await.unwrap_err();
+    assert_eq!(error.reason(), Reason::Digest, "{error}");
+    assert!(error.to_string().contains("127.0.0.1:"), "{error}");
 }
 
 #[tokio::test]
@@ -243,7 +365,8 @@ async fn absent_file_is_tried_three_times() {
     let server = Server::start(vec![Answer::Close(answer("404 Not Found", "content-length: 0\r\n", b""))]);
     let error = fetch(&bytes, &[&server.url]).await.unwrap_err();
     assert_eq!((error.reason(), server.requests().len()), (Reason::FetchFailed, 3), "{error}");
-    assert!(error.to_string().contains("404"), "{error}");
+    let host = server.url.strip_prefix("http://").unwrap().replace("/snapshot", " answered 404");
+    assert!(error.to_string().ends_with(&host), "{error}");
     // A redirection without an end.
     let server =
         Server::start(vec![Answer::Close(answer("302 Found", "location: /\r\ncontent-length: 0\r\n", b""))]);
