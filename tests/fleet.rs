@@ -139,6 +139,19 @@ fn waves_hold_back_replicas_that_serve_except_canaries() {
     assert_eq!(generation(&waits), 7);
     site.roll_out(9, place + 1);
     wait_until_served(&waits, 9);
+    // A publisher ends before it sets its release: the waves of the present one stay as they are, also for a replica
+    // that starts.
+    site.roll_out(10, 0);
+    site.publish(&site.release(10, &["acme", "gamma"]), &[]);
+    wait_for(&waits, 10, "waiting", Value::Null);
+    site.roll_out(11, 99);
+    drop(waits);
+    let waits = site.replica("r", &[]);
+    wait_for(&waits, 10, "waiting", Value::Null);
+    assert_eq!((generation(&waits), &waits.status()["fleet"]["percent"]), (9, &json!(0)));
+    // A rollout of a generation below means every replica.
+    site.roll_out(9, 0);
+    wait_until_served(&waits, 10);
 }
 
 #[test]
@@ -264,8 +277,13 @@ fn manifests_and_bytes_that_are_wrong_are_rejected_once_and_change_nothing() {
         assert_eq!(site.web.requests(&release.path), requests, "{name}");
         last = Some((release.path, requests));
     }
-    // A good one is taken.
-    site.publish(&site.release(5000, &["acme", "zeta"]), &[&trusted]);
+    // The same manifest again, because its source was repaired.
+    let release = site.release(5000, &["acme", "eta"]);
+    site.web.set(&release.path, vec![Behavior::File(vec![7; release.bytes.len()])]);
+    site.publish(&release, &[&trusted]);
+    wait_for(&daemon, 5000, "rejected", "digest");
+    site.web.set(&release.path, vec![Behavior::File(release.bytes.clone())]);
+    site.publish(&release, &[&trusted]);
     wait_until_served(&daemon, 5000);
     // A value that is no release.
     site.put(CURRENT_KEY, b"secret".to_vec());
@@ -310,7 +328,8 @@ fn web_servers_that_redirect_pause_stall_or_fail_change_nothing() {
     wait_for(&daemon, 6, "waiting", "fetch_failed");
     assert_eq!((generation(&daemon), site.web.requests("/missing")), (5, 3));
     wait_until("the failure is reported", || site.reported("r")["reason"] == "fetch_failed");
-    assert!(daemon.status()["fleet"]["detail"].as_str().unwrap().contains("404"));
+    let detail = daemon.status()["fleet"]["detail"].to_string();
+    assert!(detail.contains("127.0.0.1:") && detail.contains(" answered 404"), "{detail}");
     let status = switchboard(&["status", "--url", &format!("http://{}", daemon.admin)]);
     let text = stdout(&status);
     assert_eq!(status.status.code(), Some(1), "{text}");
@@ -318,6 +337,21 @@ fn web_servers_that_redirect_pause_stall_or_fail_change_nothing() {
     release.source.urls = vec![site.web.url(&release.path)];
     site.publish(&release, &[]);
     wait_until_served(&daemon, 6);
+
+    // A server that asks for a long pause: the reason is seen meanwhile, and other sources do not wait for its end.
+    let mut release = site.release(7, &["acme", "seven"]);
+    site.web.set("/busy", vec![Behavior::Status(503, "Retry-After: 300\r\n")]);
+    release.source.urls = vec![site.web.url("/busy")];
+    site.publish(&release, &[]);
+    wait_for(&daemon, 7, "fetching", "fetch_failed");
+    let detail = daemon.status()["fleet"]["detail"].to_string();
+    let server = site.web.url("").replace("http://", "");
+    assert!(detail.contains(&format!("{server} answered 503, and asks for a pause of 300 s")), "{detail}");
+    wait_until("the pause is reported", || site.reported("r")["reason"] == "fetch_failed");
+    assert_eq!(site.reported("r")["state"], "fetching");
+    release.source.urls = vec![site.web.url(&release.path)];
+    site.publish(&release, &[]);
+    wait_until_served(&daemon, 7);
     let status = switchboard(&["status", "--url", &format!("http://{}", daemon.admin)]);
     assert_eq!(status.status.code(), Some(0), "{}", stdout(&status));
 }

@@ -9,12 +9,13 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use switchboard_fleet::bus::{Bucket, Bus, BusSettings, CALL_TIMEOUT, DEFAULT_PREFIX, Unreachable};
-use switchboard_fleet::release::{CURRENT_KEY, wave_position};
+use switchboard_fleet::release::{CURRENT_KEY, Current, wave_position};
 use switchboard_snapshot::header;
 use tempfile::TempDir;
 
 use crate::cli::{stderr, stdout};
 use crate::expected::{acme, demo, edit};
+use crate::harness::fleet_site::{Behavior, Web};
 use crate::harness::{wait_until, wait_within};
 use fleet_testbed::broker::{Broker, programs};
 
@@ -133,6 +134,12 @@ fn release_is_published_shown_and_taken_back() {
     assert!(text.contains("never changes") && text.contains("nats stream edit"), "{text}");
     let differing = stdout(&fleet.run(&["fleet", "init", "--replicas", "3"]));
     assert_eq!(differing.matches("  num_replicas: expected 3, found 1").count(), 4, "{differing}");
+    // A single server has no place for a second copy.
+    let text = fleet.fail(3, &["fleet", "init", "--replicas", "2", "--fleet-prefix", "other"]);
+    assert!(
+        text.contains("a cluster of at least 2 servers") && text.contains("leave --replicas out"),
+        "{text}"
+    );
     assert_eq!(fleet.status().to_string(), r#"{"release":null,"rollout":null,"replicas":[]}"#);
     assert!(fleet.fail(1, &["fleet", "rollback"]).contains("no release is known"));
 
@@ -172,8 +179,106 @@ fn release_is_published_shown_and_taken_back() {
     let text = fleet.succeed(&["fleet", "rollback", "--to", &second.to_string()]);
     assert!(text.contains("has this content already: nothing was published"), "{text}");
     assert_eq!(fleet.generation(), generation);
+    // Each content is listed once, with its generations.
     let text = fleet.fail(1, &["fleet", "rollback", "--to", "5"]);
-    assert!(text.contains(&format!("{first_generation}")) && text.contains(&second.to_string()), "{text}");
+    let third = back["release"]["generation"].as_u64().unwrap();
+    let known = format!(
+        "the known generations are {generation} (with the content of {second}), {third} (with the content of \
+         {first_generation})"
+    );
+    assert!(text.contains(&known), "{text}");
+}
+
+#[test]
+#[cfg_attr(not(has_nats_server), ignore = "needs nats-server: apt-get install nats-server")]
+fn same_file_again_repairs_the_place_of_its_snapshot() {
+    let fleet = Fleet::new();
+    fleet.small_registry();
+    fleet.succeed(&["compile", "registry", "-o", "r.swb"]);
+    fleet.succeed(&["fleet", "publish", "r.swb"]);
+    let (runtime, bus) = fleet.bus();
+    let current = || {
+        let entry = runtime.block_on(bus.get(Bucket::Release, CURRENT_KEY)).unwrap().unwrap();
+        (entry.revision, Current::parse(&entry.value.unwrap()).unwrap())
+    };
+    let (revision, first) = current();
+    let text = fleet.succeed(&["fleet", "publish", &fleet.url()]);
+    assert!(text.contains("has this snapshot already"), "the release is its own source: {text}");
+    let name = first.sources[0].urls[0].strip_prefix("nats:").unwrap().to_owned();
+    let again = ["fleet", "publish", "r.swb"];
+    fleet.succeed(&again);
+    assert_eq!(current().0, revision, "nothing is to be repaired");
+    // The object is gone.
+    let store = runtime.block_on(bus.snapshots()).unwrap();
+    runtime.block_on(store.delete(&name)).unwrap();
+    fleet.succeed(&again);
+    fleet.succeed(&["check", &fleet.url()]);
+    assert_eq!(current().0, revision, "the release names the place already");
+    // A replica that rejected the bytes fetches them again after another value of the release.
+    let rejected = br#"{"id":"r","state":"rejected","reason":"digest"}"#.to_vec();
+    runtime.block_on(bus.put(Bucket::Status, "r", rejected)).unwrap();
+    assert!(fleet.succeed(&again).contains("fetch them again"));
+    let (renewed, now) = current();
+    assert!(renewed > revision && now.identity() == first.identity() && now.sources == first.sources);
+    // Another place.
+    let web = Web::start();
+    let snapshot = fs::read(fleet.path("r.swb")).unwrap();
+    web.set(&format!("/{name}"), vec![Behavior::File(zstd::bulk::compress(&snapshot, 3).unwrap())]);
+    fs::create_dir(fleet.path("blobs")).unwrap();
+    let url = web.url("/");
+    let moved = [&again[..], &["--blobs", "blobs", "--url", &url]].concat();
+    assert!(fleet.succeed(&moved).contains("the release names the new place"));
+    let (_, now) = current();
+    assert_eq!(now.sources[0].urls, [format!("{url}{name}")]);
+    assert_eq!((now.sources.len(), now.identity()), (1, first.identity()));
+    assert!(fleet.path("blobs").join(&name).is_file());
+    // Without the folder, the place stays, and cannot be repaired.
+    let (moved_at, _) = current();
+    fs::remove_file(fleet.path("blobs").join(&name)).unwrap();
+    runtime.block_on(bus.put(Bucket::Status, "r", b"{}".to_vec())).unwrap();
+    fleet.succeed(&again);
+    assert_eq!(current().0, moved_at);
+    web.set(&format!("/{name}"), vec![Behavior::Status(404, "")]);
+    let text = fleet.fail(3, &again);
+    assert!(text.contains("answered 404") && text.contains("with --blobs and --url"), "{text}");
+
+    // Options that would be without an effect.
+    for (option, value) in [("--comment", "x"), ("--publisher", "x"), ("--expires", "30d")] {
+        let text = fleet.fail(2, &[&again[..], &[option, value]].concat());
+        assert!(
+            text.contains("has this snapshot already") && text.contains("leave the options out"),
+            "{text}"
+        );
+    }
+    let mut other = snapshot;
+    other[header::SCHEMA_AT] ^= 0xff;
+    let sum = header::checksum(&other[..header::LEN], &other[header::LEN..]);
+    other[header::CHECKSUM_AT..header::LEN].copy_from_slice(&sum.to_le_bytes());
+    fs::write(fleet.path("other.swb"), &other).unwrap();
+    let text = fleet.fail(2, &[&again[..], &["--with", "other.swb"]].concat());
+    assert!(text.contains("--with: the fleet has this snapshot already"), "{text}");
+}
+
+#[test]
+#[cfg_attr(not(has_nats_server), ignore = "needs nats-server: apt-get install nats-server")]
+fn publisher_that_is_overtaken_by_a_rollback_says_so() {
+    let fleet = Fleet::new();
+    let registry = fleet.small_registry();
+    fleet.succeed(&["fleet", "publish", "registry"]);
+    let first = fleet.generation();
+    fs::remove_file(registry.join("acme/tests.toml")).unwrap();
+    edit(&registry, "acme/accounts.csv", "wa-emea-gb-1,", "wa-emea-gb-one,");
+    let waves = ["fleet", "publish", "registry", "--waves", "1,100", "--hold", "90m"];
+    let child = spawn(&mut fleet.command(&waves));
+    wait_until("the release", || fleet.generation() > first);
+    fleet.succeed(&["fleet", "rollback"]);
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let expected = format!(
+        "generation {} (a rollback to the content of generation {first}) was published meanwhile",
+        fleet.generation()
+    );
+    assert!(stderr(&output).contains(&expected), "{}", stderr(&output));
 }
 
 #[test]
@@ -240,6 +345,12 @@ fn release_that_cannot_be_compared_must_be_confirmed() {
     let text = fleet.fail(3, &["fleet", "publish", "registry"]);
     assert!(text.contains("--confirm publishes without a comparison"), "{text}");
     fleet.succeed(&["fleet", "publish", "registry", "--confirm"]);
+    // The bucket forgot a release that a replica serves.
+    let ahead = fleet.generation() + 3_600_000;
+    let serving = format!(r#"{{"id":"r","state":"serving","generation":{ahead}}}"#);
+    runtime.block_on(bus.put(Bucket::Status, "r", serving.into_bytes())).unwrap();
+    fleet.succeed(&["fleet", "publish", "registry"]);
+    assert_eq!(fleet.generation(), ahead + 1);
     // A value that no replica can read.
     runtime.block_on(bus.put(Bucket::Release, "current", b"{}".to_vec())).unwrap();
     let text = fleet.fail(3, &["fleet", "publish", "registry"]);
@@ -254,6 +365,13 @@ fn release_that_cannot_be_compared_must_be_confirmed() {
     assert_eq!(fleet.status()["replicas"][0]["id"], "r");
     fleet.succeed(&["fleet", "publish", "registry", "--confirm"]);
     assert_ne!(fleet.generation(), 0);
+    // A rollout that no replica can read: the one before counts.
+    runtime.block_on(bus.put(Bucket::Release, "rollout", b"{}".to_vec())).unwrap();
+    let output = fleet.run(&["fleet", "status"]);
+    assert!(stdout(&output).contains("\nrollout   100 %\n"), "{}", stdout(&output));
+    let text = stderr(&output);
+    assert!(text.contains("the key rollout of the release cannot be used"), "{text}");
+    assert!(text.contains("Until then, the rollout before it counts"), "{text}");
 }
 
 #[test]
@@ -601,7 +719,7 @@ fn first_wave_of_a_small_fleet_is_held_and_not_skipped() {
     let members = ids.iter().filter(|id| wave_position(id, generation) < first);
     members.for_each(|id| report(id, generation));
     let logged = |text: &str| fs::read_to_string(fleet.path("log")).unwrap().contains(text);
-    wait_until("the wave is held", || logged("the next wave begins in"));
+    wait_until("the wave is held", || logged("the next wave begins in 1h\n"));
     assert_eq!(percent(), u64::from(first));
     child.kill().unwrap();
     child.wait().unwrap();

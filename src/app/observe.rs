@@ -397,13 +397,13 @@ pub(super) fn fleet_observer(telemetry: Arc<Telemetry>) -> impl Fn(&FleetEvent<'
             telemetry.set_fleet_reason(Some(*reason));
             let reason = reason.as_str();
             match state {
-                State::Waiting => {
+                State::Waiting | State::Fetching => {
                     let help = text.map(web_server_help).unwrap_or_default();
                     tracing::warn!(
                         generation,
                         reason,
                         text,
-                        "release of the fleet not fetched; what is in service stays, and the fetch is repeated{help}"
+                        "release of the fleet not fetched yet; what is in service stays, and the fetch is repeated{help}"
                     );
                 }
                 _ => tracing::error!(

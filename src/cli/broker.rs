@@ -142,7 +142,11 @@ impl From<PublishError> for CommandError {
     fn from(error: PublishError) -> CommandError {
         match error {
             PublishError::Bus(error) => error.into(),
-            PublishError::Overtaken { .. } | PublishError::NotNewer { .. } | PublishError::Ahead(_) => {
+            // A rollback must not be undone by a publisher that tries again.
+            PublishError::Overtaken(Some(ref other)) if other.rollback_to.is_some() => {
+                CommandError::failed(error.to_string())
+            }
+            PublishError::Overtaken(_) | PublishError::NotNewer { .. } | PublishError::Ahead(_) => {
                 CommandError { may_pass: true, ..CommandError::failed(error.to_string()) }
             }
             // A release that was replaced may have been taken back on purpose.

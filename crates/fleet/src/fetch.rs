@@ -84,7 +84,7 @@ pub enum FetchError {
     #[error("no source gave the snapshot: {0}")]
     Failed(String),
     /// Every source gave other bytes than the manifest says.
-    #[error("the sources have other bytes than the manifest says: {0}")]
+    #[error("no source has the bytes of the release: {0}")]
     Digest(String),
     /// The folder cannot be written.
     #[error("{}: the snapshot cannot be written: {error}", path.display())]

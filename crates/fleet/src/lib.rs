@@ -34,6 +34,7 @@ mod credentials;
 mod digest;
 pub mod fetch;
 mod folder;
+mod history;
 pub mod publish;
 pub mod release;
 pub mod shared;

@@ -9,7 +9,6 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use async_nats::jetstream::consumer::DeliverPolicy;
 use async_nats::jetstream::object_store::ObjectInfo;
 use async_nats::jetstream::stream::Stream as JetStream;
 use bytes::Bytes;
@@ -23,6 +22,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use crate::bus::{Bucket, Bus, BusError, BusSettings, CALL_TIMEOUT, Entry, decode_token};
 use crate::fetch::{FetchError, Fetched, Fetcher};
 use crate::folder::Folder;
+use crate::history::{rollout_of, values};
 use crate::release::{
     CURRENT_KEY, Candidate, Current, Encoding, InvalidValue, Judgement, ROLLOUT_KEY, Reason, Rollout, Source,
     is_ahead, is_digest, judge, wave_position,
@@ -46,6 +46,9 @@ const OTHER_PUBLISHER: Duration = Duration::from_secs(3);
 const SILENCE: Duration = Duration::from_secs(REPORT_INTERVAL.as_secs() * 5 / 4);
 /// The age of a status after which the replica does not live.
 const LIVING: Duration = Duration::from_secs(60);
+/// The interval in which a wave names the replicas that it waits for, and their maximum number.
+const NOTICE_INTERVAL: Duration = Duration::from_secs(60);
+const MAX_NAMED: usize = 3;
 /// The share of a wave that must serve the release, in percent.
 const ENOUGH_PERCENT: usize = 99;
 
@@ -96,8 +99,13 @@ pub struct Seen {
     /// the broker's when it was published, because replicas reject it and every release above it. Then the newest other
     /// release of the history counts.
     pub generation: u64,
-    /// The wave.
+    /// The greatest generation that a living replica serves, 0 if there is none. A new release must exceed it as well:
+    /// after a loss of the broker's memory, the bucket does not know it.
+    pub served: u64,
+    /// The value of the key `rollout`, if it can be read.
     pub rollout: Option<Rollout>,
+    /// The percentage of the replicas that take the release, as replicas decide it.
+    pub percent: u8,
     current_revision: u64,
     rollout_revision: u64,
 }
@@ -114,8 +122,28 @@ pub struct Announced {
     rollout_revision: u64,
 }
 
+/// Another release that was published meanwhile.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OtherRelease {
+    /// The generation.
+    pub generation: u64,
+    /// The earlier generation whose content a rollback published again.
+    pub rollback_to: Option<u64>,
+}
+
+/// A replica of a wave that does not serve the release.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lagging {
+    /// The id of the replica.
+    pub id: String,
+    /// The state of the replica.
+    pub state: String,
+    /// The reason of the state.
+    pub reason: Option<String>,
+}
+
 /// A step of the waves, for people who watch them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum WaveEvent {
     /// A wave began.
     Raised {
@@ -131,6 +159,13 @@ pub enum WaveEvent {
         /// All living replicas.
         living: usize,
     },
+    /// The wave waits for replicas. Reported once a replica has a reason, and every minute.
+    Waiting {
+        /// Up to three of the replicas, those with a reason first.
+        replicas: Vec<Lagging>,
+        /// The number of the other replicas that the wave waits for.
+        others: usize,
+    },
     /// Enough replicas of the wave serve the release. The next wave begins after this time.
     Holding(Duration),
 }
@@ -145,15 +180,12 @@ pub enum PublishError {
     #[error(
         "another publisher changed the release at the same time{}: nothing of this one is in force; look at `switchboard \
          fleet status`, and publish again if it is still wanted",
-        generation.map(|generation| format!(", to generation {generation}")).unwrap_or_default()
+        .0.as_ref().map(|other| format!(", to {other}")).unwrap_or_default()
     )]
-    Overtaken {
-        /// The generation of the other release, if it is known.
-        generation: Option<u64>,
-    },
+    Overtaken(Option<OtherRelease>),
     /// Another release was published while this one was in its waves.
-    #[error("generation {0} was published meanwhile, so that the waves of this release end")]
-    Replaced(u64),
+    #[error("{0} was published meanwhile, so that the waves of this release end")]
+    Replaced(OtherRelease),
     /// The generation is not greater than that of the release.
     #[error("the generation {generation} is not greater than {current}, the one that the fleet serves")]
     NotNewer {
@@ -237,7 +269,28 @@ struct Known {
     time_millis: i64,
 }
 
+impl std::fmt::Display for OtherRelease {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "generation {}", self.generation)?;
+        match self.rollback_to {
+            Some(earlier) => write!(out, " (a rollback to the content of generation {earlier})"),
+            None => Ok(()),
+        }
+    }
+}
+
 impl Published {
+    /// Returns whether two releases have the same content for the same versions of the program.
+    pub fn has_content_of(&self, other: &Published) -> bool {
+        let contents = |manifest: &Manifest| {
+            let mut contents: Vec<_> =
+                manifest.variants.iter().map(|it| (it.schema.clone(), it.content.clone())).collect();
+            contents.sort();
+            contents
+        };
+        contents(&self.manifest) == contents(&other.manifest)
+    }
+
     /// Returns whether replicas reject the generation because of their clocks. A clock of this machine that is behind
     /// must not make a good release look so, therefore the broker's clock counts too.
     fn is_too_far_ahead(&self) -> bool {
@@ -277,6 +330,8 @@ impl Publisher {
                 fault: None,
                 generation: 0,
                 rollout: rollout.as_ref().and_then(|entry| Rollout::parse(entry.value.as_ref()?).ok()),
+                served: 0,
+                percent: 100,
                 current_revision: current.as_ref().map_or(0, |entry| entry.revision),
                 rollout_revision: rollout.as_ref().map_or(0, |entry| entry.revision),
             };
@@ -290,6 +345,13 @@ impl Publisher {
                 let is_too_far = seen.release.as_ref().is_some_and(Published::is_too_far_ahead);
                 let is_unknown = seen.fault.is_some() || is_too_far;
                 seen.generation = if is_unknown { self.newest_in_history().await? } else { generation };
+                let statuses = self.bus.list(Bucket::Status).await?;
+                let views = statuses.iter().filter_map(|entry| ReplicaView::read(entry)?.generation);
+                seen.served = views.filter(|served| !is_ahead(*served, now_millis())).max().unwrap_or(0);
+                if seen.release.is_some() {
+                    let counting = rollout_of(&self.bus, rollout.as_ref(), generation).await?;
+                    seen.percent = Rollout::percent_of(counting, generation);
+                }
                 return Ok(seen);
             }
             sleep(SETTLE_INTERVAL).await;
@@ -301,24 +363,29 @@ impl Publisher {
     /// # Errors
     /// Returns an error if the broker does not answer.
     pub async fn history(&self) -> Result<Vec<Published>, BusError> {
-        const CALL: &str = "read the history of the release";
-        let stream = self.bus.stream(Bucket::Release).await?;
-        let (mut messages, mut pending) =
-            self.bus.consume(&stream, Bucket::Release, DeliverPolicy::All).await?;
-        let mut history = Vec::new();
-        while pending > 0 {
-            let next = limited(CALL, messages.next()).await?;
-            let message = next.ok_or(BusError::Disconnected)?;
-            let message = message.map_err(|error| refused(CALL, &error))?;
-            let (entry, left) =
-                self.bus.read_entry(Bucket::Release, &message).ok_or(BusError::Disconnected)?;
-            pending = left;
-            if entry.key == CURRENT_KEY {
-                history.extend(published(&entry).ok().flatten());
-            }
+        let values = values(&self.bus).await?;
+        let releases = values.iter().rev().filter(|entry| entry.key == CURRENT_KEY);
+        Ok(releases.filter_map(|entry| published(entry).ok().flatten()).collect())
+    }
+
+    /// Describes a release of another publisher. It is a rollback if its content is that of a release before the one
+    /// that it replaced.
+    async fn other(&self, release: Published) -> OtherRelease {
+        let history = self.history().await.unwrap_or_default();
+        let mut before = history.iter().filter(|it| it.revision < release.revision);
+        let is_other = before.next().is_some_and(|replaced| !replaced.has_content_of(&release));
+        let rollback_to = before.find(|it| it.has_content_of(&release)).filter(|_| is_other);
+        OtherRelease {
+            generation: release.manifest.generation,
+            rollback_to: rollback_to.map(|it| it.manifest.generation),
         }
-        history.sort_by_key(|release| std::cmp::Reverse(release.revision));
-        Ok(history)
+    }
+
+    async fn overtaken(&self, entry: Option<&Entry>) -> PublishError {
+        match entry.and_then(|entry| published(entry).ok().flatten()) {
+            Some(release) => PublishError::Overtaken(Some(self.other(release).await)),
+            None => PublishError::Overtaken(None),
+        }
     }
 
     /// Returns the newest generation of the history that is not too far ahead of this machine's clock.
@@ -390,6 +457,43 @@ impl Publisher {
                 Err(PublishError::NotReadable { url, error })
             }
         }
+    }
+
+    /// Returns the sources of a release, from which a snapshot can be read. Uploads the snapshot if it is gone or damaged
+    /// in the store of this publisher, or if that is another folder than the place that the release names.
+    ///
+    /// # Errors
+    /// Returns an error as [`Publisher::upload`] does. A web server whose folder is not known cannot be repaired.
+    pub async fn resupply(
+        &self,
+        release: &Current,
+        snapshot: &Bytes,
+        variant: &Variant,
+        folder: &Path,
+    ) -> Result<Vec<Source>, PublishError> {
+        let is_on_web =
+            release.sources_of(variant).flat_map(|it| &it.urls).any(|url| !url.starts_with("nats:"));
+        // The broker is the store of a publisher without a folder. It does not replace a web server.
+        let has_no_folder = is_on_web && self.store == Store::Broker;
+        for source in release.sources_of(variant) {
+            let own = self.source(&source.digest, source.encoding, source.size);
+            if own != *source && !has_no_folder {
+                continue;
+            }
+            match self.read_back(source, variant, folder).await {
+                Ok(()) => return Ok(release.sources.clone()),
+                Err(error) if has_no_folder => {
+                    return Err(PublishError::System(format!(
+                        "the snapshot of the release cannot be read: {error}: repair the web server, or name its folder \
+                         with --blobs and --url"
+                    )));
+                }
+                Err(_) => {}
+            }
+        }
+        let others = release.sources.iter().filter(|source| source.digest != variant.digest).cloned();
+        let uploaded = self.upload(snapshot, variant, folder).await?;
+        Ok([uploaded].into_iter().chain(others).collect())
     }
 
     /// Returns the source of a snapshot that was uploaded a short time ago.
@@ -476,11 +580,16 @@ impl Publisher {
         let value = current.to_json();
         let now = self.bus.get(Bucket::Release, CURRENT_KEY).await?;
         if now.as_ref().map_or(0, |entry| entry.revision) != seen.current_revision {
-            return Err(overtaken(now.as_ref()));
+            return Err(self.overtaken(now.as_ref()).await);
         }
         let rollout = Rollout { generation, percent }.to_json();
         let Some(rollout_revision) = self.set(ROLLOUT_KEY, rollout, seen.rollout_revision).await? else {
-            return Err(PublishError::Overtaken { generation: None });
+            // The other publisher writes its release directly after its rollout.
+            let release = self.read().await?.release;
+            return Err(match release.filter(|release| release.revision != seen.current_revision) {
+                Some(release) => PublishError::Overtaken(Some(self.other(release).await)),
+                None => PublishError::Overtaken(None),
+            });
         };
         match self.set(CURRENT_KEY, value, seen.current_revision).await {
             Ok(Some(revision)) => {
@@ -498,7 +607,8 @@ impl Publisher {
                     });
                 }
                 lost?;
-                Err(overtaken(self.bus.get(Bucket::Release, CURRENT_KEY).await?.as_ref()))
+                let entry = self.bus.get(Bucket::Release, CURRENT_KEY).await?;
+                Err(self.overtaken(entry.as_ref()).await)
             }
         }
     }
@@ -508,7 +618,7 @@ impl Publisher {
         let release = seen.release.as_ref()?;
         Some(Announced {
             manifest: release.manifest.clone(),
-            percent: Rollout::percent_of(seen.rollout, release.manifest.generation),
+            percent: seen.percent,
             revision: release.revision,
             time_millis: release.time_millis,
             rollout_revision: seen.rollout_revision,
@@ -534,10 +644,8 @@ impl Publisher {
                     // A publisher that lost against this one wrote the wave, and wrote it back.
                     announced.rollout_revision = seen.rollout_revision;
                 }
-                release => {
-                    let generation = release.map_or(0, |release| release.manifest.generation);
-                    return Err(PublishError::Replaced(generation));
-                }
+                Some(release) => return Err(PublishError::Replaced(self.other(release).await)),
+                None => return Err(PublishError::Overtaken(None)),
             }
         }
     }
@@ -617,6 +725,7 @@ impl Publisher {
             }
             let mut complete_since = None;
             let mut reported = None;
+            let (mut notice, mut is_noticed) = (Instant::now() + NOTICE_INTERVAL, false);
             loop {
                 replicas.forget_the_dead();
                 if let Some(rejected) = replicas.rejection(announced) {
@@ -656,12 +765,21 @@ impl Publisher {
                     wake = wake.min(since + hold);
                 } else {
                     complete_since = None;
+                    let (mut lagging, now) = (replicas.lagging(announced), Instant::now());
+                    let has_reason = lagging.first().is_some_and(|first| first.reason.is_some());
+                    if now >= notice || (has_reason && !is_noticed) {
+                        let others = lagging.len().saturating_sub(MAX_NAMED);
+                        lagging.truncate(MAX_NAMED);
+                        report(WaveEvent::Waiting { replicas: lagging, others });
+                        (notice, is_noticed) = (now + NOTICE_INTERVAL, true);
+                    }
+                    wake = wake.min(notice);
                 }
                 tokio::select! {
                     event = replicas.watch.next() => replicas.receive(event)?,
                     event = release.next() => {
-                        if let Some(generation) = replaced(event, announced) {
-                            return Err(PublishError::Replaced(generation));
+                        if let Some(other) = replaced(event, announced) {
+                            return Err(PublishError::Replaced(self.other(other).await));
                         }
                     }
                     () = sleep_until(wake) => {}
@@ -763,9 +881,9 @@ impl Replicas {
     }
 
     fn enter(&mut self, entry: Entry) {
+        let view = ReplicaView::read(&entry);
         let key = entry.key;
-        let view = entry.value.and_then(|value| serde_json::from_slice::<ReplicaView>(&value).ok());
-        match view.filter(|view| decode_token(&key).as_deref() == Some(&view.id)) {
+        match view {
             Some(view) => {
                 let known = Known { view, arrived: Instant::now(), time_millis: entry.time_millis };
                 self.known.insert(key, known);
@@ -798,17 +916,38 @@ impl Replicas {
         self.known.values().map(|known| wave_position(&known.view.id, generation) + 1).min()
     }
 
-    /// Returns the first rejection of the release. A replica that refused the release before counts once it has
-    /// changed its status, or has reported the same for longer than the interval of the reports.
+    /// Returns the replicas of the wave that do not serve the release, those with a reason first.
+    fn lagging(&self, announced: &Announced) -> Vec<Lagging> {
+        let generation = announced.manifest.generation;
+        let views = self.known.values().map(|known| &known.view);
+        let lagging = views.filter(|view| {
+            wave_position(&view.id, generation) < announced.percent && !view.serves(&announced.manifest)
+        });
+        let mut lagging: Vec<Lagging> = lagging
+            .map(|view| Lagging {
+                id: view.id.clone(),
+                state: view.state.clone(),
+                reason: view.reason.clone(),
+            })
+            .collect();
+        lagging.sort_by_key(|replica| replica.reason.is_none());
+        lagging
+    }
+
+    /// Returns whether a replica rejected the bytes of its release.
+    pub fn has_rejected_bytes(&self) -> bool {
+        let digest = Some(Reason::Digest.as_str());
+        self.known.values().any(|it| it.view.state == "rejected" && it.view.reason.as_deref() == digest)
+    }
+
+    /// Returns the first rejection of the release. A replica that refused a release before counts once it has changed
+    /// its status: each release, and each attempt, changes the time of the status.
     fn rejection(&self, announced: &Announced) -> Option<PublishError> {
         let generation = announced.manifest.generation;
-        let silence = i64::try_from(SILENCE.as_millis()).unwrap_or(i64::MAX);
-        let refusing = self.known.values().filter(|known| known.view.is_refusing()).find(|known| {
+        let refusing = self.known.values().find(|known| {
             let is_member = wave_position(&known.view.id, generation) < announced.percent;
-            let is_new = self.before.get(&known.view.id) != Some(&known.view)
-                || known.time_millis > announced.time_millis.saturating_add(silence);
-            is_new
-                && known.time_millis >= announced.time_millis
+            let before = self.before.get(&known.view.id);
+            known.is_new_refusal(before, announced.time_millis)
                 && (is_member || known.view.state == "rejected")
         })?;
         Some(PublishError::Rejected {
@@ -820,7 +959,20 @@ impl Replicas {
     }
 }
 
+impl Known {
+    /// Returns whether the status refuses a release of this time or of a later one, other than the status before.
+    fn is_new_refusal(&self, before: Option<&ReplicaView>, since_millis: i64) -> bool {
+        self.view.is_refusing() && before != Some(&self.view) && self.time_millis >= since_millis
+    }
+}
+
 impl ReplicaView {
+    /// Reads the status of a replica under its own key.
+    fn read(entry: &Entry) -> Option<ReplicaView> {
+        let view = serde_json::from_slice::<ReplicaView>(entry.value.as_ref()?).ok()?;
+        (decode_token(&entry.key).as_deref() == Some(&view.id)).then_some(view)
+    }
+
     fn is_refusing(&self) -> bool {
         matches!(&*self.state, "rejected" | "behind")
     }
@@ -887,18 +1039,13 @@ fn check(current: &Current, manifest: &Manifest, seen: &Seen) -> Result<(), Publ
     Ok(())
 }
 
-fn overtaken(entry: Option<&Entry>) -> PublishError {
-    let release = entry.and_then(|entry| published(entry).ok().flatten());
-    PublishError::Overtaken { generation: release.map(|release| release.manifest.generation) }
-}
-
-/// Returns the generation of another release that is in force.
-fn replaced(event: Option<WatchEvent>, announced: &Announced) -> Option<u64> {
+/// Returns another release that is in force.
+fn replaced(event: Option<WatchEvent>, announced: &Announced) -> Option<Published> {
     let Some(WatchEvent::Entry(entry)) = event else { return None };
     if entry.key != CURRENT_KEY || entry.revision <= announced.revision {
         return None;
     }
-    published(&entry).ok().flatten().map(|release| release.manifest.generation)
+    published(&entry).ok().flatten()
 }
 
 fn described(state: &str, reason: &str) -> String {
@@ -961,4 +1108,39 @@ fn refused(call: &'static str, error: &dyn std::fmt::Display) -> BusError {
 
 fn now_millis() -> UnixMillis {
     UnixMillis::from(SystemTime::now())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refusal_from_before_counts_only_once_it_has_changed() {
+        let known = |state: &str, since: &str, time_millis| Known {
+            view: ReplicaView {
+                id: "r".to_owned(),
+                state: state.to_owned(),
+                reason: Some("disk".to_owned()),
+                since: Some(since.to_owned()),
+                generation: Some(6),
+                digest: None,
+            },
+            arrived: Instant::now(),
+            time_millis,
+        };
+        let before = known("rejected", "1", 900).view;
+        let hour = 3_600_000;
+        for (status, is_new) in [
+            (known("rejected", "1", 900), false),
+            // Repeated for an hour after the release, as a replica does that waits for another one.
+            (known("rejected", "1", 1_000 + hour), false),
+            (known("rejected", "2", 1_000), true),
+            (known("behind", "2", 1_000), true),
+            (known("rejected", "2", 999), false),
+            (known("waiting", "2", 1_000), false),
+        ] {
+            assert_eq!(status.is_new_refusal(Some(&before), 1_000), is_new, "{:?}", status.view);
+        }
+        assert!(known("rejected", "1", 1_000).is_new_refusal(None, 1_000));
+    }
 }

@@ -1,5 +1,7 @@
 //! The release: the values `current` and `rollout`, the waves, and the decision of a replica about a manifest.
 
+use std::collections::VecDeque;
+
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use switchboard_model::UnixMillis;
@@ -14,6 +16,8 @@ pub const ROLLOUT_KEY: &str = "rollout";
 pub const MAX_CURRENT_BYTES: usize = 192 * 1024;
 /// The maximum length of `rollout` in bytes.
 pub const MAX_ROLLOUT_BYTES: usize = 1024;
+/// The number of rollouts that are remembered, as in the bucket's history.
+const MAX_ROLLOUTS: usize = 16;
 /// The maximum number of sources. A release has a few variants, each in one or two encodings.
 pub const MAX_SOURCES: usize = 32;
 /// The maximum number of URLs of a source.
@@ -66,11 +70,19 @@ pub enum Encoding {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rollout {
-    /// The generation. A rollout of another generation does not count.
+    /// The generation. [`Rollouts`] says what a rollout of another generation means.
     pub generation: u64,
     /// The share, from 0 to 100.
     pub percent: u8,
 }
+
+/// The values of the key `rollout` that the bucket keeps, in the order in which they were written.
+///
+/// A publisher writes the rollout of its release before the release. Therefore a rollout of a generation above that of
+/// the release does not count yet, and does not end the rollout of the release. Otherwise the newest rollout counts:
+/// without one, or if the newest one is of a generation below, every replica takes the release.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Rollouts(VecDeque<Rollout>);
 
 /// A fault of a value in the bucket of the release.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -266,6 +278,30 @@ impl Rollout {
     /// Returns the share that counts for a generation: 100 without a rollout, or with one of another generation.
     pub fn percent_of(rollout: Option<Rollout>, generation: u64) -> u8 {
         rollout.filter(|rollout| rollout.generation == generation).map_or(100, |rollout| rollout.percent)
+    }
+}
+
+impl Rollouts {
+    /// Takes a value of the key, or its deletion, after which no earlier value counts.
+    ///
+    /// # Errors
+    /// Returns the fault of a value that cannot be read. The values before it still count.
+    pub fn receive(&mut self, value: Option<&[u8]>) -> Result<(), InvalidValue> {
+        let Some(value) = value else {
+            self.0.clear();
+            return Ok(());
+        };
+        self.0.push_back(Rollout::parse(value)?);
+        if self.0.len() > MAX_ROLLOUTS {
+            self.0.pop_front();
+        }
+        Ok(())
+    }
+
+    /// Returns the rollout that counts for a release of this generation. `None` means every replica.
+    pub fn of(&self, generation: u64) -> Option<Rollout> {
+        let newest = self.0.iter().rev().find(|rollout| rollout.generation <= generation);
+        newest.filter(|rollout| rollout.generation == generation).copied()
     }
 }
 
@@ -580,6 +616,37 @@ mod tests {
         let long =
             format!("{}{}", String::from_utf8(rollout.to_json()).unwrap(), " ".repeat(MAX_ROLLOUT_BYTES));
         assert!(Rollout::parse(long.as_bytes()).is_err());
+    }
+
+    #[test]
+    fn rollout_of_the_next_release_does_not_end_that_of_the_present_one() {
+        let rollout = |generation, percent| Rollout { generation, percent };
+        let of = |written: &[Option<Rollout>], generation| {
+            let mut rollouts = Rollouts::default();
+            for value in written {
+                rollouts.receive(value.map(Rollout::to_json).as_deref()).unwrap();
+            }
+            rollouts.of(generation).map(|rollout| rollout.percent)
+        };
+        let (seven, eight) = (Some(rollout(7, 10)), Some(rollout(8, 1)));
+        assert_eq!(of(&[], 7), None);
+        assert_eq!(of(&[seven], 7), Some(10));
+        // The publisher of 8 ends before it sets its release, and the waves of 7 go on.
+        assert_eq!(of(&[seven, eight], 7), Some(10));
+        assert_eq!(of(&[seven, eight, Some(rollout(7, 50))], 7), Some(50));
+        // The next release has a generation between the two.
+        assert_eq!(of(&[Some(rollout(5, 10)), eight, seven], 7), Some(10));
+        // Otherwise a rollout of another generation means every replica, as none does.
+        assert_eq!(of(&[seven, eight], 8), Some(1));
+        assert_eq!(of(&[seven, Some(rollout(6, 0))], 7), None);
+        assert_eq!(of(&[eight], 7), None);
+        assert_eq!(of(&[seven, None], 7), None);
+        assert_eq!(of(&[seven, None, eight], 7), None);
+        // What cannot be read changes nothing.
+        let mut rollouts = Rollouts::default();
+        rollouts.receive(Some(&rollout(7, 10).to_json())).unwrap();
+        rollouts.receive(Some(b"{}")).unwrap_err();
+        assert_eq!(rollouts.of(7), Some(rollout(7, 10)));
     }
 
     #[test]

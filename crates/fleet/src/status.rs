@@ -11,6 +11,7 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::backoff::jittered;
 use crate::bus::{Bucket, Bus, BusError, Entry, decode_token, encode_token};
+use crate::history::rollout_of;
 use crate::release::{CURRENT_KEY, Current, ROLLOUT_KEY, Reason, Rollout};
 
 /// The maximum time between two writes. A third of the time after which the broker drops the entry.
@@ -87,7 +88,7 @@ pub struct FleetStatus {
     pub json: Value,
     /// Whether there is a release, at least one replica, and every replica serves the release.
     pub all_serve: bool,
-    /// The fault of a release or of a wave that cannot be read. Both are missing in the JSON then.
+    /// The fault of a release that cannot be read, which is missing in the JSON then, or of the newest rollout.
     pub fault: Option<String>,
 }
 
@@ -217,15 +218,18 @@ async fn write(bus: &Bus, status: &ReplicaStatus, compares: bool) -> Result<Opti
 /// Returns an error if the broker does not answer.
 pub async fn fleet_status(bus: &Bus) -> Result<FleetStatus, BusError> {
     let current = bus.get(Bucket::Release, CURRENT_KEY).await?.and_then(|entry| entry.value);
-    let rollout = bus.get(Bucket::Release, ROLLOUT_KEY).await?.and_then(|entry| entry.value);
+    let rollout = bus.get(Bucket::Release, ROLLOUT_KEY).await?;
     let entries = bus.list(Bucket::Status).await?;
-    let release = current.as_deref().map(release_of).transpose();
-    let rollout = rollout.as_deref().map(Rollout::parse).transpose().map_err(|error| error.to_string());
-    Ok(match release.and_then(|release| Ok((release, rollout?))) {
-        Ok((release, rollout)) => summarize(release.as_ref(), rollout, &entries),
+    let release = match current.as_deref().map(release_of).transpose() {
+        Ok(Some(release)) => release,
         // The replicas are shown all the same.
-        Err(fault) => FleetStatus { fault: Some(fault), ..summarize(None, None, &entries) },
-    })
+        read => return Ok(FleetStatus { fault: read.err(), ..summarize(None, None, &entries) }),
+    };
+    let counting = rollout_of(bus, rollout.as_ref(), release.0.generation).await?;
+    let value = rollout.as_ref().and_then(|entry| entry.value.as_deref());
+    let fault = value.and_then(|value| Rollout::parse(value).err());
+    let fault = fault.map(|fault| format!("{fault}. Until then, the rollout before it counts"));
+    Ok(FleetStatus { fault, ..summarize(Some(&release), counting, &entries) })
 }
 
 /// Reads the value `current`. Verifies no signature.
@@ -239,7 +243,8 @@ fn release_of(value: &[u8]) -> Result<(Manifest, Vec<String>), String> {
     })
 }
 
-/// Combines the release, with the ids of the keys that its signatures name, and the status of each replica.
+/// Combines the release, with the ids of the keys that its signatures name, the rollout that counts for it, and the
+/// status of each replica.
 pub fn summarize(
     release: Option<&(Manifest, Vec<String>)>,
     rollout: Option<Rollout>,
@@ -257,8 +262,6 @@ pub fn summarize(
     replicas.sort_by(|(a, _), (b, _)| a.cmp(b));
     let all_serve = !replicas.is_empty() && replicas.iter().all(|(_, replica)| serves(replica));
     let replicas: Vec<Value> = replicas.into_iter().map(|(_, replica)| replica).collect();
-    let rollout =
-        rollout.filter(|rollout| manifest.is_some_and(|manifest| manifest.generation == rollout.generation));
     let release = release.map(|(manifest, keys)| {
         let mut release = json!(manifest);
         if let Some(members) = release.as_object_mut() {
@@ -403,8 +406,5 @@ mod tests {
         assert_eq!(status.json["release"]["signed_by"], json!(["key-1", "key-2"]));
         let members: Vec<_> = status.json.as_object().unwrap().keys().collect();
         assert_eq!(members, ["release", "rollout", "replicas"]);
-        // A rollout of another generation does not count.
-        let other = summarize(Some(&release()), Some(Rollout { generation: 6, percent: 1 }), &entries);
-        assert_eq!(other.json["rollout"], Value::Null);
     }
 }

@@ -5,7 +5,7 @@ mod publish;
 use std::fmt::Write;
 
 use serde_json::Value;
-use switchboard_fleet::bus::Difference;
+use switchboard_fleet::bus::{BusError, Difference};
 use switchboard_fleet::status::{FleetStatus, fleet_status};
 
 use super::arguments::{
@@ -33,7 +33,17 @@ pub(super) fn run(command: &FleetCommand) -> Result<Exit, CommandError> {
 fn init(arguments: &FleetInitArguments) -> Result<Exit, CommandError> {
     let FleetInitArguments { replicas, fleet } = arguments;
     let broker = Broker::connect(fleet)?;
-    let reports = broker.wait(broker.bus().init(replicas.unwrap_or(1).into()))?;
+    let reports = broker.wait(broker.bus().init(replicas.unwrap_or(1).into())).map_err(|error| {
+        let remedy = match (&error, replicas) {
+            (BusError::Refused { .. }, Some(copies @ 2..)) => format!(
+                ": {copies} copies need a cluster of at least {copies} servers with JetStream: leave --replicas out \
+                 for a single server"
+            ),
+            _ => String::new(),
+        };
+        let error = CommandError::from(error);
+        CommandError { message: error.message.clone() + &remedy, ..error }
+    })?;
     let mut text = String::new();
     let mut differing = 0;
     for report in reports {

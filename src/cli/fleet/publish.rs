@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use switchboard_fleet::publish::{
-    Announced, Published, Publisher, REMOVAL_AGE, Replicas, Seen, Store, WaveEvent,
+    Announced, Lagging, Published, Publisher, REMOVAL_AGE, Replicas, Seen, Store, WaveEvent,
 };
 use switchboard_pipeline::build::open_tested;
 use switchboard_pipeline::{
@@ -96,7 +96,7 @@ pub(super) fn run(arguments: &PublishArguments) -> Result<Exit, CommandError> {
             return Ok(exit);
         }
     }
-    let prepared = prepare(offer, &publication, seen.generation)?;
+    let prepared = prepare(offer, &publication, &seen)?;
     publish(&broker, &publisher, &publication, &seen, prepared)?;
     Ok(Exit::Success)
 }
@@ -308,8 +308,9 @@ fn print_refusal(company: &str, refusal: GuardRefusal) {
 }
 
 /// Gives an offer a generation above the current one, and signs it.
-fn prepare(offer: Offer, publication: &Publication<'_>, current: u64) -> Result<Prepared, CommandError> {
+fn prepare(offer: Offer, publication: &Publication<'_>, seen: &Seen) -> Result<Prepared, CommandError> {
     let Offer { snapshot, others, signed, is_compiled_now } = offer;
+    let current = seen.generation;
     let failed = |message: String| CommandError::failed(message);
     let statement = publication.statement;
     let states = [&statement.expires, &statement.publisher, &statement.comment].iter().any(|it| it.is_some());
@@ -361,8 +362,8 @@ fn prepare(offer: Offer, publication: &Publication<'_>, current: u64) -> Result<
         _ => {
             let own = snapshot.generation();
             let generation = match is_compiled_now {
-                false if own > current => own,
-                _ => now().as_u64().max(current.saturating_add(1)),
+                false if own >= lowest_next(seen) => own,
+                _ => now().as_u64().max(lowest_next(seen)),
             };
             let counts = counts_of(&snapshot);
             let all = [snapshot.bytes().to_vec()].into_iter().chain(others).collect();
@@ -377,6 +378,11 @@ fn prepare(offer: Offer, publication: &Publication<'_>, current: u64) -> Result<
         ));
     }
     Ok(Prepared { envelope, manifest, snapshots })
+}
+
+/// Returns the lowest generation that the fleet and each of its replicas take.
+fn lowest_next(seen: &Seen) -> u64 {
+    seen.generation.max(seen.served).saturating_add(1)
 }
 
 /// Checks that a manifest, which others may have signed, describes the snapshots as this program does. A signature
@@ -421,7 +427,8 @@ fn signed_anew(
     Ok((Envelope::new(&manifest), snapshots))
 }
 
-/// Adds signatures to a snapshot that is published already, and goes on with its waves. Returns `None` for any other.
+/// Publishes a snapshot again that is the release already: adds signatures, uploads what is not at its place, and goes
+/// on with the waves. Returns `None` for any other snapshot.
 fn resume(
     broker: &Broker,
     publisher: &Publisher,
@@ -438,9 +445,33 @@ fn resume(
         return Ok(None);
     };
     let Some(mut announced) = publisher.resume(seen) else { return Ok(None) };
+    let generation = announced.manifest.generation;
+    let statement = publication.statement;
+    if [&statement.expires, &statement.publisher, &statement.comment].iter().any(|it| it.is_some()) {
+        return Err(CommandError::usage(format!(
+            "the fleet has this snapshot already, as generation {generation}, and --expires, --publisher and --comment \
+             would change its manifest: leave the options out, or publish the registry again"
+        )));
+    }
+    let mut snapshots =
+        vec![(variant_of(offer.snapshot.bytes()), Bytes::copy_from_slice(offer.snapshot.bytes()))];
+    for other in &offer.others {
+        let mut bytes = other.clone();
+        // A snapshot without signatures got the generation of the release when it was published.
+        let is_named =
+            restamp(&mut bytes, generation) && announced.manifest.names(&variant_of(&bytes).digest);
+        if !is_named {
+            return Err(CommandError::usage(format!(
+                "--with: the fleet has this snapshot already, as generation {generation}, without the one of the schema \
+                 {}: leave the file out, or publish the registry again",
+                schema_of(other)
+            )));
+        }
+        snapshots.push((variant_of(&bytes), Bytes::from(bytes)));
+    }
     output::print(&format!(
-        "the fleet has this snapshot already: generation {}, at {} %\n",
-        announced.manifest.generation, announced.percent
+        "the fleet has this snapshot already: generation {generation}, at {} %\n",
+        announced.percent
     ))?;
     if dry_run {
         return Ok(Some(Exit::Success));
@@ -452,30 +483,41 @@ fn resume(
         _ => return Ok(None),
     };
     if !publication.keys.is_empty() {
-        let variants: Vec<Variant> = [offer.snapshot.bytes()]
-            .into_iter()
-            .chain(offer.others.iter().map(Vec::as_slice))
-            .map(variant_of)
-            .collect();
         let manifest = envelope.unverified().map_err(|error| CommandError::usage(error.to_string()))?;
-        check_signable(&envelope, &manifest, &offer.snapshot, variants.iter())?;
+        check_signable(&envelope, &manifest, &offer.snapshot, snapshots.iter().map(|(variant, _)| variant))?;
     }
     publication.keys.iter().for_each(|key| envelope.sign(key));
-    if Some(&envelope) != published.as_ref() {
-        let sources = release.current.sources.clone();
-        announced = broker.wait(publisher.announce(seen, &envelope, sources, announced.percent))?;
-        output::print(&format!(
-            "{SUCCESS}signed{SUCCESS:#}: the release has {} now\n",
-            count(envelope.signatures(), "signature", "signatures")
-        ))?;
+    let folder = temporary_folder()?;
+    let mut current = release.current.clone();
+    for (variant, bytes) in &snapshots {
+        current.sources = broker.wait(publisher.resupply(&current, bytes, variant, folder.path()))?;
+    }
+    // Before the release is written, because its waves are compared with the replicas as they were.
+    let mut replicas = broker.wait(publisher.replicas())?;
+    let is_signed = Some(&envelope) != published.as_ref();
+    let is_moved = current.sources != release.current.sources;
+    if is_signed || is_moved || replicas.has_rejected_bytes() {
+        announced = broker.wait(publisher.announce(seen, &envelope, current.sources, announced.percent))?;
+        if is_moved {
+            output::print(&format!("{SUCCESS}uploaded{SUCCESS:#}: the release names the new place\n"))?;
+        }
+        if is_signed {
+            output::print(&format!(
+                "{SUCCESS}signed{SUCCESS:#}: the release has {} now\n",
+                count(envelope.signatures(), "signature", "signatures")
+            ))?;
+        }
+        if replicas.has_rejected_bytes() {
+            output::print("replicas that rejected the bytes fetch them again\n")?;
+        }
     }
     if publication.waves.is_empty() {
-        if announced.percent < 100 {
+        // A rollout that cannot be read is replaced too.
+        if announced.percent < 100 || seen.rollout.is_none() {
             broker.wait(publisher.raise(&mut announced, 100))?;
             output::print("raised to 100 %\n")?;
         }
     } else {
-        let mut replicas = broker.wait(publisher.replicas())?;
         run_waves(broker, publisher, publication, &mut announced, &mut replicas)?;
     }
     Ok(Some(Exit::Success))
@@ -568,8 +610,28 @@ fn report_wave(event: WaveEvent, generation: u64) {
             count(members, "replica", "replicas"),
             if serving == 1 { "serves" } else { "serve" },
         ),
-        WaveEvent::Holding(time) => format!("  the next wave begins in {time:?}\n"),
+        WaveEvent::Waiting { replicas, others } => {
+            let mut names: Vec<String> = replicas.iter().map(lagging_text).collect();
+            if others > 0 {
+                names.push(format!("{others} more"));
+            }
+            format!("  {WARNING}waiting for{WARNING:#} {}\n", names.join(", "))
+        }
+        WaveEvent::Holding(time) => format!("  the next wave begins in {}\n", duration_text(time)),
     });
+}
+
+/// Describes a replica that a wave waits for, such as `eu-1 (waiting, fetch_failed)`.
+fn lagging_text(replica: &Lagging) -> String {
+    let Lagging { id, state, reason } = replica;
+    let reason = reason.as_ref().map(|reason| format!(", {reason}")).unwrap_or_default();
+    output::printable(&format!("{id} ({state}{reason})"))
+}
+
+/// Renders a duration as people write it, such as `5m` or `1h 30m`.
+fn duration_text(time: Duration) -> String {
+    jiff::SignedDuration::try_from(time)
+        .map_or_else(|_| format!("{} s", time.as_secs()), |time| format!("{time:#}"))
 }
 
 /// Publishes the content of an earlier release again.
@@ -590,21 +652,13 @@ pub(super) fn rollback(arguments: &RollbackArguments) -> Result<Exit, CommandErr
         output::print_failure(&message);
         Ok(Exit::Failed)
     };
-    let known = || {
-        let generations: Vec<String> =
-            history.iter().map(|release| release.manifest.generation.to_string()).collect();
-        match generations.is_empty() {
-            true => "no release is known".to_owned(),
-            false => format!("the known generations are {}", generations.join(", ")),
-        }
-    };
+    let known = || known_generations(&history);
     let current = seen.release.as_ref();
     let target = match to {
         Some(to) => history.iter().find(|release| release.manifest.generation == *to),
         None => history.iter().find(|release| {
-            current.is_none_or(|current| {
-                release.revision < current.revision && !has_same_content(&release.manifest, &current.manifest)
-            })
+            current
+                .is_none_or(|current| release.revision < current.revision && !release.has_content_of(current))
         }),
     };
     let Some(target) = target else {
@@ -613,27 +667,42 @@ pub(super) fn rollback(arguments: &RollbackArguments) -> Result<Exit, CommandErr
             None => failed(format!("the fleet keeps no earlier release with other content: {}", known())),
         };
     };
-    if let Some(current) = current.filter(|current| has_same_content(&target.manifest, &current.manifest)) {
+    if let Some(current) = current.filter(|current| target.has_content_of(current)) {
         output::print(&format!(
             "generation {} has this content already: nothing was published\n",
             current.manifest.generation
         ))?;
         return Ok(Exit::Success);
     }
-    let prepared = restamped(&broker, &publisher, &publication, target, seen.generation)?;
+    let prepared = restamped(&broker, &publisher, &publication, target, &seen)?;
     output::print_error(&format!("content of generation {}\n", target.manifest.generation));
     publish(&broker, &publisher, &publication, &seen, prepared)?;
     Ok(Exit::Success)
 }
 
-fn has_same_content(a: &Manifest, b: &Manifest) -> bool {
-    let contents = |manifest: &Manifest| {
-        let mut contents: Vec<_> =
-            manifest.variants.iter().map(|it| (it.schema.clone(), it.content.clone())).collect();
-        contents.sort();
-        contents
+/// Lists the generations of the history, the newest first. Generations with the same content come together.
+fn known_generations(history: &[Published]) -> String {
+    let mut contents: Vec<(&Published, Vec<u64>)> = Vec::new();
+    for release in history {
+        let generation = release.manifest.generation;
+        match contents.iter_mut().find(|(newest, _)| newest.has_content_of(release)) {
+            Some((_, generations)) if !generations.contains(&generation) => generations.push(generation),
+            Some(_) => {}
+            None => contents.push((release, vec![generation])),
+        }
+    }
+    let text = |(_, generations): &(&Published, Vec<u64>)| {
+        let mut texts = generations.iter().map(u64::to_string);
+        let newest = texts.next().unwrap_or_default();
+        let others = texts.collect::<Vec<_>>().join(", ");
+        if others.is_empty() { newest } else { format!("{newest} (with the content of {others})") }
     };
-    contents(a) == contents(b)
+    match contents.is_empty() {
+        true => "no release is known".to_owned(),
+        false => {
+            format!("the known generations are {}", contents.iter().map(text).collect::<Vec<_>>().join(", "))
+        }
+    }
 }
 
 /// Fetches the snapshots of an earlier release, and gives them a generation above the current one.
@@ -642,7 +711,7 @@ fn restamped(
     publisher: &Publisher,
     publication: &Publication<'_>,
     target: &Published,
-    current: u64,
+    seen: &Seen,
 ) -> Result<Prepared, CommandError> {
     let folder = temporary_folder()?;
     let mut all = Vec::new();
@@ -651,7 +720,7 @@ fn restamped(
         fetch_to(broker, publisher, target, variant, folder.path(), &file)?;
         all.push(std::fs::read(&file).map_err(|error| unwritable(&error))?);
     }
-    let generation = now().as_u64().max(current.saturating_add(1));
+    let generation = now().as_u64().max(lowest_next(seen));
     let (mut envelope, snapshots) =
         signed_anew(all, generation, target.manifest.counts, publication.statement)?;
     publication.keys.iter().for_each(|key| envelope.sign(key));
@@ -753,7 +822,7 @@ impl<'a> Follower<'a> {
         if offer.is_compiled_now {
             add_others(&mut offer, &self.arguments.with)?;
         }
-        let prepared = prepare(offer, self.publication, seen.generation)?;
+        let prepared = prepare(offer, self.publication, &seen)?;
         publish(self.broker, self.publisher, self.publication, &seen, prepared)?;
         Ok(Round::Published)
     }
@@ -763,7 +832,7 @@ impl<'a> Follower<'a> {
         let files = read_registry(folder, self.arguments.limits.limits())?;
         let served = self.served(seen, confirm)?;
         let now = now();
-        let generation = now.as_u64().max(seen.generation.saturating_add(1));
+        let generation = now.as_u64().max(lowest_next(seen));
         let progress = ProgressLine::new();
         let built = match &served {
             None => build_snapshot(&files, generation, now.to_seconds(), BuildMode::Serve, &progress)

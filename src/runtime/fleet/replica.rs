@@ -1,6 +1,5 @@
 //! The thread of the replica: what it knows, what it decides after each event, and what it does next.
 
-use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::future::pending;
 use std::io;
@@ -12,7 +11,7 @@ use sha2::{Digest, Sha256};
 use switchboard_fleet::bus::{Bucket, Bus, BusError, Entry, Unreachable};
 use switchboard_fleet::fetch::Fetcher;
 use switchboard_fleet::release::{
-    CURRENT_KEY, Candidate, Current, Judgement, ROLLOUT_KEY, Reason, Rollout, judge, wave_position,
+    CURRENT_KEY, Candidate, Current, Judgement, ROLLOUT_KEY, Reason, Rollouts, judge, wave_position,
 };
 use switchboard_fleet::shared::{SharedEvent, exchange};
 use switchboard_fleet::status::{ReplicaStatus, ReportHealth, State, report, rfc3339};
@@ -41,8 +40,6 @@ const RETRY_INTERVAL: Duration = Duration::from_secs(60);
 const OFFER_TIMEOUT: Duration = Duration::from_secs(300);
 /// The minimum time between two reasons of one lost connection that are reported.
 const LOSS_INTERVAL: Duration = Duration::from_secs(60);
-/// The number of generations whose percentages are remembered, as in the bucket's history.
-const MAX_ROLLOUTS: usize = 16;
 
 /// What the replica is doing.
 enum Task {
@@ -51,6 +48,8 @@ enum Task {
     Fetch {
         identity: String,
         digest: String,
+        /// Why the last attempt failed, while the fetch goes on.
+        trouble: watch::Receiver<Option<String>>,
         work: Work<Result<Ready, Failure>>,
     },
     /// Writes files, which ends soon.
@@ -60,8 +59,9 @@ enum Task {
     },
 }
 
-/// The end of a task.
+/// The end of a task, or of an attempt of a fetch.
 enum Done {
+    Troubled,
     Fetched(Result<Ready, Failure>),
     Placed(Result<(), Failure>),
 }
@@ -70,6 +70,7 @@ enum Done {
 struct Received {
     current: Result<Current, String>,
     identity: String,
+    revision: u64,
 }
 
 pub(super) struct Replica {
@@ -92,9 +93,7 @@ pub(super) struct Replica {
     received: Option<Arc<Received>>,
     /// Whether every value of the bucket was read. Values of its history are not judged.
     is_caught_up: bool,
-    /// The percentage of each generation, of which a rollout is known. A rollout of the next generation, which is
-    /// written first, must not open the present one to every replica.
-    rollouts: BTreeMap<u64, u8>,
+    rollouts: Rollouts,
     /// The identity of the manifest in the folder.
     placed: Option<String>,
     /// Whether the reload thread rejected the snapshot in the folder.
@@ -141,7 +140,7 @@ impl Replica {
             is_verified: false,
             received: None,
             is_caught_up: false,
-            rollouts: BTreeMap::new(),
+            rollouts: Rollouts::default(),
             is_file_refused: false,
             task: Task::Idle,
             offered: None,
@@ -323,20 +322,26 @@ impl Replica {
                     Ok(current) => current.identity(),
                     Err(_) => identity_of(value),
                 };
-                // Other sources of the same manifest are tried at once.
+                // A manifest that was published again may have other sources, or repaired ones, which are tried at
+                // once.
                 self.failed = None;
-                self.received = Some(Arc::new(Received { current, identity }));
-            }
-            (ROLLOUT_KEY, Some(value)) => match Rollout::parse(value) {
-                Ok(Rollout { generation, percent }) => {
-                    self.rollouts.insert(generation, percent);
-                    while self.rollouts.len() > MAX_ROLLOUTS {
-                        self.rollouts.pop_first();
-                    }
+                if self.received.as_ref().is_some_and(|before| before.revision != entry.revision) {
+                    self.rejected.take_if(|(_, failure)| failure.reason == Reason::Digest);
                 }
-                Err(error) => (self.observer)(&FleetEvent::Ignored { reason: &error.to_string() }),
-            },
-            (ROLLOUT_KEY, None) => self.rollouts.clear(),
+                let sources = |current: &Result<Current, String>| {
+                    current.as_ref().map(|current| current.sources.clone()).unwrap_or_default()
+                };
+                if self.received.as_ref().is_some_and(|it| sources(&it.current) != sources(&current)) {
+                    self.cancel_fetch();
+                }
+                let revision = entry.revision;
+                self.received = Some(Arc::new(Received { current, identity, revision }));
+            }
+            (ROLLOUT_KEY, value) => {
+                if let Err(error) = self.rollouts.receive(value.as_deref()) {
+                    (self.observer)(&FleetEvent::Ignored { reason: &error.to_string() });
+                }
+            }
             _ => {}
         }
     }
@@ -402,6 +407,10 @@ impl Replica {
     }
 
     fn done(&mut self, done: Done) {
+        if matches!(done, Done::Troubled) {
+            // The fetch goes on. The next step shows its trouble.
+            return;
+        }
         let identity = match std::mem::replace(&mut self.task, Task::Idle) {
             Task::Fetch { identity, .. } | Task::Place { identity, .. } => identity,
             Task::Idle => return,
@@ -414,6 +423,7 @@ impl Replica {
                 self.offered = Some((identity, Instant::now()));
                 self.reload.fs_event();
             }
+            Done::Troubled => {}
             // The bytes of a source do not become right by themselves.
             Done::Fetched(Err(failure)) if failure.reason == Reason::Digest => {
                 self.rejected = Some((identity, failure));
@@ -466,8 +476,8 @@ impl Replica {
             }
         };
         let generation = manifest.generation;
-        let percent = self.rollouts.get(&generation).copied();
-        self.set_release(&manifest, percent);
+        let rollout = self.rollouts.of(generation);
+        self.set_release(&manifest, rollout.map(|rollout| rollout.percent));
         let in_service = self.in_service.clone();
         let schema = format!("{:016x}", header::schema_digest());
         let candidate = Candidate {
@@ -478,7 +488,6 @@ impl Replica {
             floor: self.state.floor(),
             rejected: self.rejected.as_ref().map(|(identity, failure)| (&**identity, failure.reason)),
         };
-        let rollout = percent.map(|percent| Rollout { generation, percent });
         let set = |this: &mut Replica, state, failure: Option<&Failure>| {
             this.set_state(identity, Some(generation), state, failure);
         };
@@ -554,7 +563,12 @@ impl Replica {
             // The process with the lock fetches the snapshot for both.
             return self.set_state(identity, Some(generation), State::Waiting, None);
         }
-        self.set_state(identity, Some(generation), State::Fetching, None);
+        let trouble = match &self.task {
+            Task::Fetch { identity: of, trouble, .. } if of == identity => trouble.borrow().clone(),
+            _ => None,
+        };
+        let trouble = trouble.map(|text| Failure { reason: Reason::FetchFailed, text });
+        self.set_state(identity, Some(generation), State::Fetching, trouble.as_ref());
         let is_under_way = match &self.task {
             Task::Idle => self.offered.as_ref().is_some_and(is_offered),
             // A manifest that names the same snapshot, such as one with a further signature.
@@ -571,6 +585,8 @@ impl Replica {
         let (current, fetcher, spread) = (current.clone(), fetcher.clone(), self.shared.settings.spread);
         let (folder, observer) = (self.folder.clone(), Arc::clone(&self.observer));
         let digest = variant.digest.clone();
+        let (sender, trouble) = watch::channel(None);
+        let fetcher = fetcher.with_report(move |text| drop(sender.send_replace(Some(text.to_owned()))));
         let work = Box::pin(async move {
             let restamped = kept.restamp(variant.clone(), generation, folder.clone()).await?;
             if let Some(path) = restamped {
@@ -582,7 +598,7 @@ impl Replica {
                 .map(Ready::Fetched)
                 .map_err(|error| Failure { reason: error.reason(), text: error.to_string() })
         });
-        self.task = Task::Fetch { identity: identity.clone(), digest, work };
+        self.task = Task::Fetch { identity: identity.clone(), digest, trouble, work };
     }
 
     /// Puts the manifest of the release in service into the folder, and the snapshot if it is not there.
@@ -600,7 +616,8 @@ impl Replica {
             let text = "the snapshot in service is not kept".to_owned();
             restamped.map(Ready::Restamped).ok_or(Failure { reason: Reason::Disk, text })
         });
-        self.task = Task::Fetch { identity: identity.to_owned(), digest, work };
+        let trouble = watch::Sender::new(None).subscribe();
+        self.task = Task::Fetch { identity: identity.to_owned(), digest, trouble, work };
     }
 
     /// Returns the snapshots that may have the content of a variant.
@@ -654,7 +671,8 @@ impl Replica {
             return;
         }
         self.reported = Some(identity.to_owned());
-        if let Some(reason) = reason {
+        // While a fetch goes on, the release is not given up.
+        if let Some(reason) = reason.filter(|_| state != State::Fetching) {
             (self.observer)(&FleetEvent::Failed { reason });
         }
         (self.observer)(&FleetEvent::Changed { state, generation, reason, text });
@@ -665,7 +683,10 @@ impl Replica {
 async fn finish(task: &mut Task) -> Done {
     match task {
         Task::Idle => pending().await,
-        Task::Fetch { work, .. } => Done::Fetched(work.await),
+        Task::Fetch { work, trouble, .. } => tokio::select! {
+            done = work => Done::Fetched(done),
+            Ok(()) = trouble.changed() => Done::Troubled,
+        },
         Task::Place { work, .. } => Done::Placed(work.await),
     }
 }
@@ -681,8 +702,7 @@ fn rejection_text(reason: Reason, generation: u64, floor: u64, in_service: Optio
             format!("generation {generation} is in service with other content: publish again")
         }
         (Reason::GenerationOld, _) => format!(
-            "generation {generation} is older than generation {floor}, which was in service here: publish again, or \
-             run `switchboard fleet rollback`"
+            "generation {generation} is older than generation {floor}, which was in service here: publish again"
         ),
         (Reason::GenerationAhead, _) => format!(
             "generation {generation} is more than 24 h ahead of this machine's clock: check the clocks here and at \

@@ -9,9 +9,11 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 use switchboard_fleet::bus::{Bucket, Bus, BusError, BusSettings, Unreachable};
-use switchboard_fleet::publish::{PublishError, Publisher, Replicas, Seen, Store, WaveEvent};
+use switchboard_fleet::publish::{
+    Announced, OtherRelease, PublishError, Publisher, Replicas, Seen, Store, WaveEvent,
+};
 use switchboard_fleet::release::{Encoding, Reason, Rollout, Source, wave_position};
-use switchboard_fleet::status::{ReplicaStatus, State};
+use switchboard_fleet::status::{ReplicaStatus, State, fleet_status};
 use switchboard_release::{Envelope, Manifest, Variant};
 use tempfile::TempDir;
 use tokio::time::timeout;
@@ -104,25 +106,36 @@ impl Place {
         generation: u64,
         replicas: &mut Replicas,
         hold: Duration,
-        mut act: impl AsyncFnMut(WaveEvent),
+        act: impl AsyncFnMut(WaveEvent),
     ) -> (Result<(), PublishError>, Vec<WaveEvent>) {
         let seen = self.publisher.read().await.unwrap();
         let percent = Publisher::first_wave(&WAVES, generation, replicas);
         let source = self.upload(generation).await;
         let mut announced =
             self.publisher.announce(&seen, &envelope(generation), vec![source], percent).await.unwrap();
+        self.run_waves(&mut announced, replicas, hold, act).await
+    }
+
+    /// Runs the waves of a release with replicas that act when there is an event.
+    async fn run_waves(
+        &self,
+        announced: &mut Announced,
+        replicas: &mut Replicas,
+        hold: Duration,
+        mut act: impl AsyncFnMut(WaveEvent),
+    ) -> (Result<(), PublishError>, Vec<WaveEvent>) {
         let (sender, mut events) = tokio::sync::mpsc::unbounded_channel();
         let mut report = move |event| {
             let _ = sender.send(event);
         };
-        let run = self.publisher.run_waves(&mut announced, &WAVES, hold, replicas, &mut report);
+        let run = self.publisher.run_waves(announced, &WAVES, hold, replicas, &mut report);
         tokio::pin!(run);
         let mut seen = Vec::new();
         let result = loop {
             tokio::select! {
                 result = &mut run => break result,
                 Some(event) = events.recv() => {
-                    seen.push(event);
+                    seen.push(event.clone());
                     act(event).await;
                 }
                 () = tokio::time::sleep(PATIENCE) => panic!("the waves do not end: {seen:?}"),
@@ -224,6 +237,35 @@ async fn publisher_that_ended_between_its_writes_stops_no_other() {
     // The wave of a release that was never published.
     let rollout = Rollout { generation: 5, percent: 1 }.to_json();
     place.publisher.bus().put(Bucket::Release, "rollout", rollout).await.unwrap();
+    place.publish(6).await;
+    // A release in its waves stays there, for the publisher, for the status and for replicas.
+    let seen = place.publisher.read().await.unwrap();
+    place.announce(&seen, 7, 10).await.unwrap();
+    let seven = Rollout { generation: 7, percent: 10 };
+    for value in [Rollout { generation: 8, percent: 1 }.to_json(), b"{}".to_vec()] {
+        place.publisher.bus().put(Bucket::Release, "rollout", value.clone()).await.unwrap();
+        let seen = place.publisher.read().await.unwrap();
+        assert_eq!((seen.percent, place.publisher.resume(&seen).unwrap().percent), (10, 10));
+        let status = fleet_status(place.publisher.bus()).await.unwrap();
+        assert_eq!(status.json["rollout"], serde_json::json!(seven), "{:?}", status.fault);
+        assert_eq!(status.json["release"]["generation"], 7);
+        assert_eq!(status.fault.is_some(), value == b"{}", "{:?}", status.fault);
+    }
+    // A rollout of a generation below means every replica.
+    let rollout = Rollout { generation: 6, percent: 1 }.to_json();
+    place.publisher.bus().put(Bucket::Release, "rollout", rollout).await.unwrap();
+    assert_eq!(place.publisher.read().await.unwrap().percent, 100);
+    let status = fleet_status(place.publisher.bus()).await.unwrap();
+    assert_eq!(status.json["rollout"], serde_json::Value::Null);
+    place.publish(8).await;
+    let seen = place.publisher.read().await.unwrap();
+    assert_eq!((seen.percent, seen.generation), (100, 8));
+}
+
+#[tokio::test]
+#[cfg_attr(not(has_nats_server), ignore = "needs nats-server: apt-get install nats-server")]
+async fn release_that_nothing_can_read_is_replaced() {
+    let place = Place::new(&programs()[0]).await;
     place.publish(6).await;
     assert_eq!(place.in_force().await, (6, Some(Rollout { generation: 6, percent: 100 })));
     // A value that nothing can read is replaced.
@@ -431,6 +473,7 @@ async fn wave_is_raised_when_its_replicas_serve_and_the_hold_has_passed() {
                 assert_eq!(time, hold);
                 held = Some(tokio::time::Instant::now());
             }
+            WaveEvent::Waiting { .. } => panic!("no replica has a reason"),
         })
         .await;
     result.unwrap();
@@ -479,6 +522,77 @@ async fn wave_stops_at_the_first_rejection_of_this_release() {
     assert!(result.unwrap_err().to_string().contains(&format!("{} rejected the release (disk)", first[0])));
 }
 
+/// Waits of a wave are named. A rejection from before a wave goes on does not stop it again.
+#[tokio::test]
+#[cfg_attr(not(has_nats_server), ignore = "needs nats-server: apt-get install nats-server")]
+async fn wave_that_goes_on_names_the_replicas_that_it_waits_for() {
+    let place = Place::new(&programs()[0]).await;
+    place.publish(1).await;
+    for id in ids() {
+        place.report(&id, 1, State::Serving, None, 0).await;
+    }
+    // At least five members, so that not all of them are named.
+    let generation = (2..).find(|generation| members(*generation, WAVES[0]).0.len() >= 5).unwrap();
+    let (first, rest) = members(generation, WAVES[0]);
+    let seen = place.publisher.read().await.unwrap();
+    place.announce(&seen, generation, WAVES[0]).await.unwrap();
+    place.report(&first[0], 1, State::Rejected, Some(Reason::Digest), 1).await;
+
+    let mut replicas = place.publisher.replicas().await.unwrap();
+    assert!(replicas.has_rejected_bytes());
+    let mut announced = place.publisher.resume(&place.publisher.read().await.unwrap()).unwrap();
+    let (result, events) = place
+        .run_waves(&mut announced, &mut replicas, Duration::ZERO, async |event| match event {
+            WaveEvent::Waiting { replicas, others } => {
+                assert_eq!((replicas.len(), others), (3, first.len() - 3));
+                let named = &replicas[0];
+                assert_eq!(
+                    (&*named.id, &*named.state, named.reason.as_deref()),
+                    (&*first[0], "rejected", Some("digest"))
+                );
+                place.report(&first[0], 1, State::Rejected, Some(Reason::Digest), 1).await;
+                for id in &first {
+                    place.report(id, generation, State::Serving, None, 2).await;
+                }
+            }
+            WaveEvent::Raised { percent: 100 } => {
+                for id in &rest {
+                    place.report(id, generation, State::Serving, None, 2).await;
+                }
+            }
+            _ => {}
+        })
+        .await;
+    result.unwrap();
+    let is_waiting = |event: &&WaveEvent| matches!(event, WaveEvent::Waiting { .. });
+    assert_eq!(events.iter().filter(is_waiting).count(), 1, "{events:?}");
+}
+
+#[tokio::test]
+#[cfg_attr(not(has_nats_server), ignore = "needs nats-server: apt-get install nats-server")]
+async fn snapshot_of_the_release_is_uploaded_again_where_it_is_gone_or_damaged() {
+    let place = Place::new(&programs()[0]).await;
+    place.publish(1).await;
+    let (bytes, folder) = (snapshot(1), place.folder.path());
+    let variant = variant(&bytes);
+    let seen = place.publisher.read().await.unwrap();
+    let current = seen.release.unwrap().current;
+    let store = place.publisher.bus().snapshots().await.unwrap();
+    let name = current.sources[0].urls[0].strip_prefix("nats:").unwrap().to_owned();
+    let resupply =
+        async |publisher: &Publisher| publisher.resupply(&current, &bytes, &variant, folder).await.unwrap();
+    let modified = async || store.info(&name).await.unwrap().modified;
+    let first = modified().await;
+    assert_eq!(resupply(&place.publisher).await, current.sources);
+    assert_eq!(modified().await, first, "nothing is uploaded twice");
+    store.delete(&name).await.unwrap();
+    assert_eq!(resupply(&place.publisher).await, current.sources);
+    store.put(&*name, &mut &b"damaged"[..]).await.unwrap();
+    assert_eq!(resupply(&place.publisher).await, current.sources);
+    let fetched = place.publisher.fetch(&current, &variant, folder).await.unwrap();
+    assert_eq!(fs::read(fetched.path()).unwrap(), bytes);
+}
+
 #[tokio::test]
 #[cfg_attr(not(has_nats_server), ignore = "needs nats-server: apt-get install nats-server")]
 async fn wave_without_a_living_replica_is_raised_until_it_has_one() {
@@ -517,6 +631,7 @@ async fn waves_end_when_another_release_is_published() {
             }
         })
         .await;
-    assert!(matches!(result, Err(PublishError::Replaced(3))), "{result:?}");
+    let Err(PublishError::Replaced(other)) = result else { panic!("{result:?}") };
+    assert_eq!(other, OtherRelease { generation: 3, rollback_to: None });
     assert_eq!(place.in_force().await, (3, Some(Rollout { generation: 3, percent: 100 })));
 }
