@@ -44,7 +44,7 @@ pub struct BedSettings {
     pub nats_server: PathBuf,
     /// The program of the daemon.
     pub switchboard: PathBuf,
-    /// What precedes the program of a daemon, so that daemons end with this process.
+    /// What precedes the programs of the broker and of daemons, so that they end with this process.
     pub launcher: Vec<OsString>,
 }
 
@@ -137,7 +137,7 @@ fn first_column(path: &Path) -> Result<Vec<String>> {
 impl Bed {
     /// Starts the fleet, publishes the registry, and waits until every replica serves it.
     ///
-    /// Call it on a thread that outlives the fleet, because daemons end with the thread that starts them.
+    /// Call it on a thread that outlives the fleet, because the broker and daemons end with the thread that starts them.
     ///
     /// # Errors
     /// Returns an error if a program does not start, or if a replica does not serve the release within two minutes.
@@ -145,8 +145,8 @@ impl Bed {
         let folder = tempfile::Builder::new().prefix("loadtest-").tempdir();
         let folder = folder.map_err(Error::io("create a folder in", std::env::temp_dir()))?;
         let registry = Registry::generate(settings.accounts, folder.path())?;
-        let broker =
-            Broker::start(&settings.nats_server).map_err(Error::io("start", &settings.nats_server))?;
+        let broker = Broker::start_under(&settings.launcher, &settings.nats_server);
+        let broker = broker.map_err(Error::io("start", &settings.nats_server))?;
         let bus = broker.initialized().await.map_err(|error| Error::Io(error.to_string()))?;
         let (board, daemons, simulated) = (Arc::default(), Vec::new(), Vec::new());
         let mut bed = Bed { settings, board, simulated, daemons, bus, broker, registry, turn: 0, folder };

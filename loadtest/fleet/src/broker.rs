@@ -1,5 +1,6 @@
 //! A broker: a process of nats-server with a store of its own.
 
+use std::ffi::OsString;
 use std::fs;
 use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -12,11 +13,14 @@ use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 use switchboard_fleet::bus::{Bus, BusError, BusSettings, Unreachable};
 use tempfile::TempDir;
 
+use crate::daemon::command;
+
 const START_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A running or killed broker. Its folder is removed with it.
 pub struct Broker {
-    program: PathBuf,
+    /// The program of the server, behind what launches it.
+    command: Vec<OsString>,
     folder: TempDir,
     /// Lines that follow the port and the store in the configuration.
     config: String,
@@ -24,7 +28,8 @@ pub struct Broker {
     child: Option<Child>,
 }
 
-/// Returns the servers that are tested: those of `SWITCHBOARD_NATS_SERVERS`, by default `nats-server`.
+/// Returns the servers that are tested: those of `SWITCHBOARD_NATS_SERVERS`, by default `nats-server`. The newest one is
+/// the last.
 #[must_use]
 pub fn programs() -> Vec<PathBuf> {
     let listed = std::env::var("SWITCHBOARD_NATS_SERVERS").unwrap_or_else(|_| "nats-server".to_owned());
@@ -46,12 +51,25 @@ impl Broker {
     /// # Errors
     /// Returns an error if the program does not start, or is not ready within 30 s.
     pub fn start_with(program: &Path, config: &str, files: &[(&str, &str)]) -> io::Result<Broker> {
+        Broker::start_command(vec![program.into()], config, files)
+    }
+
+    /// Starts a broker without users and TLS by a launcher: a program with its arguments that executes another, such as
+    /// one that ties it to this process. An empty launcher starts the broker itself.
+    ///
+    /// # Errors
+    /// Returns an error if the program does not start, or is not ready within 30 s.
+    pub fn start_under(launcher: &[OsString], program: &Path) -> io::Result<Broker> {
+        Broker::start_command(command(launcher, program), "", &[])
+    }
+
+    fn start_command(command: Vec<OsString>, config: &str, files: &[(&str, &str)]) -> io::Result<Broker> {
         let folder = tempfile::tempdir()?;
         for (name, text) in files {
             fs::write(folder.path().join(name), text)?;
         }
         let config = config.replace("FOLDER", &folder.path().display().to_string());
-        let mut broker = Broker { program: program.to_owned(), folder, config, port: 0, child: None };
+        let mut broker = Broker { command, folder, config, port: 0, child: None };
         broker.restart()?;
         Ok(broker)
     }
@@ -83,13 +101,17 @@ impl Broker {
             self.config
         );
         fs::write(folder.join("broker.conf"), config)?;
-        let mut child = Command::new(&self.program)
+        let [program, launched @ ..] = self.command.as_slice() else {
+            return Err(io::Error::other("no program"));
+        };
+        let mut child = Command::new(program)
+            .args(launched)
             .arg("--config")
             .arg(folder.join("broker.conf"))
             .stderr(Stdio::piped())
             .stdout(Stdio::null())
             .spawn()
-            .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", self.program.display())))?;
+            .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", program.display())))?;
         let (sender, receiver) = mpsc::channel();
         if let Some(stderr) = child.stderr.take() {
             // Reads until the broker ends, because a full pipe would stop it.

@@ -84,7 +84,7 @@ pub fn run(fleet: &Fleet) -> Result<()> {
             switchboard.display()
         )));
     }
-    // Daemons end with this process, also if it is killed.
+    // The broker and daemons end with this process, also if it is killed.
     let launcher = [loadtest.as_os_str(), "tied".as_ref(), "--parent".as_ref()].map(OsString::from);
     let parent = [std::process::id().to_string(), "--".to_owned()].map(OsString::from);
     let settings = BedSettings {
@@ -105,7 +105,7 @@ pub fn run(fleet: &Fleet) -> Result<()> {
             let mut polled = signals.iter_mut().map(|signal| signal.poll_recv(context));
             polled.find(Poll::is_ready).map_or(Poll::Pending, |_| Poll::Ready(()))
         });
-        // The measures run on this thread, with which the daemons would end.
+        // The measures run on this thread, with which the broker and the daemons would end.
         tokio::select! {
             report = measure(fleet, &settings, &loadtest) => report.map(Some),
             () = interrupted => Ok(None),
