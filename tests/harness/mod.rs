@@ -8,6 +8,7 @@ pub(crate) mod fleet_site;
 mod generated_file;
 mod http_client;
 mod in_process_daemon;
+mod small_disk;
 pub(crate) mod small_registry;
 mod wait;
 
@@ -15,4 +16,5 @@ pub(crate) use daemon_process::{DaemonProcess, get, request};
 pub(crate) use generated_file::assert_generated;
 pub(crate) use http_client::{HttpClient, HttpResponse};
 pub(crate) use in_process_daemon::{InProcessDaemon, one_worker};
+pub(crate) use small_disk::with_small_disk;
 pub(crate) use wait::{PATIENCE, wait_until, wait_within};
