@@ -137,7 +137,8 @@ fn first_column(path: &Path) -> Result<Vec<String>> {
 impl Bed {
     /// Starts the fleet, publishes the registry, and waits until every replica serves it.
     ///
-    /// Call it on a thread that outlives the fleet, because the broker and daemons end with the thread that starts them.
+    /// Call it on a thread that outlives the fleet, because the broker and daemons end with the thread that starts
+    /// them.
     ///
     /// # Errors
     /// Returns an error if a program does not start, or if a replica does not serve the release within two minutes.

@@ -28,8 +28,8 @@ pub struct Broker {
     child: Option<Child>,
 }
 
-/// Returns the servers that are tested: those of `SWITCHBOARD_NATS_SERVERS`, by default `nats-server`. The newest one is
-/// the last.
+/// Returns the servers that are tested: those of `SWITCHBOARD_NATS_SERVERS`, by default `nats-server`. The oldest
+/// one is the first, and the newest one the last.
 #[must_use]
 pub fn programs() -> Vec<PathBuf> {
     let listed = std::env::var("SWITCHBOARD_NATS_SERVERS").unwrap_or_else(|_| "nats-server".to_owned());
