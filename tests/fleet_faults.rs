@@ -1,5 +1,7 @@
-//! The faults of a fleet: each one under load, with every answer compared. The bounded forms always run. The long
-//! forms are ignored tests whose names end in `_long`.
+//! The faults of a fleet: each one under load, with every answer compared. The faults of the broker and of the
+//! network have simulated replicas besides the daemons. The bounded forms run where `CI` is set, in turn on the
+//! newest server of `SWITCHBOARD_NATS_SERVERS` and on the oldest one. The long forms run on each server. They are
+//! ignored tests whose names end in `_long`.
 
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -10,8 +12,9 @@ use std::process::{Command, Output, Stdio};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
+use fleet_testbed::broker::programs;
 use fleet_testbed::proxy::{Disturbance, Proxy};
 use rustix::process::Signal;
 use serde_json::Value;
@@ -28,17 +31,28 @@ use crate::harness::{DaemonProcess, PATIENCE, wait_until, wait_within, with_smal
 /// The size of a test.
 struct Size {
     daemons: usize,
+    simulated: usize,
     standings: usize,
     kills: usize,
     outage: Duration,
 }
 
-const BOUNDED: Size = Size { daemons: 5, standings: 10_000, kills: 10, outage: Duration::from_secs(3) };
-const LONG: Size = Size { daemons: 5, standings: 100_000, kills: 100, outage: Duration::from_secs(30) };
+const BOUNDED: Size =
+    Size { daemons: 5, simulated: 100, standings: 10_000, kills: 10, outage: Duration::from_secs(3) };
+const LONG: Size =
+    Size { daemons: 5, simulated: 100, standings: 100_000, kills: 100, outage: Duration::from_secs(30) };
 
 impl Size {
-    fn start(&self) -> Fleet {
-        Fleet::start(self.standings + GROUP, self.daemons)
+    /// Runs a fault on each of these servers. It disturbs the connections of these daemons.
+    fn run(&self, servers: &[PathBuf], disturbed: &[usize], fault: impl Fn(&Size, Fleet)) {
+        for server in servers {
+            let started = Instant::now();
+            println!("on {}", server.display());
+            let mut fleet = Fleet::start(server, self.standings + GROUP, self.daemons);
+            fleet.simulate(self.simulated, disturbed);
+            fault(self, fleet);
+            println!("took {:?}", started.elapsed());
+        }
     }
 
     fn all(&self) -> Vec<usize> {
@@ -49,22 +63,29 @@ impl Size {
 /// The time for a replica to fetch a release again after a failure: 60 s to 75 s, and the rest for a slow machine.
 const DISK_PATIENCE: Duration = Duration::from_secs(120);
 
+fn oldest() -> PathBuf {
+    programs().swap_remove(0)
+}
+
+fn newest() -> PathBuf {
+    programs().pop().unwrap()
+}
+
 #[test]
 #[cfg_attr(not(has_nats_server), ignore = "needs nats-server: apt-get install nats-server")]
 #[cfg_attr(not(ci), ignore = "the faults of a fleet take minutes: CI=true runs them")]
 fn broker_is_killed_under_load() {
-    kill_the_broker(&BOUNDED);
+    BOUNDED.run(&[newest()], &[], kill_the_broker);
 }
 
 #[test]
 #[ignore = "long: 100 kills, 100,000 standings"]
 fn broker_is_killed_under_load_long() {
-    kill_the_broker(&LONG);
+    LONG.run(&programs(), &[], kill_the_broker);
 }
 
 /// The first outage is long, and the others as short as a restart. A release is published between them.
-fn kill_the_broker(size: &Size) {
-    let mut fleet = size.start();
+fn kill_the_broker(size: &Size, mut fleet: Fleet) {
     let (clients, writers) = (fleet.clients(), fleet.writers(&size.all()));
     fleet.wait_for_changes(size.standings / 4);
     for kill in 0..size.kills {
@@ -86,29 +107,32 @@ fn kill_the_broker(size: &Size) {
 #[cfg_attr(not(has_nats_server), ignore = "needs nats-server: apt-get install nats-server")]
 #[cfg_attr(not(ci), ignore = "the faults of a fleet take minutes: CI=true runs them")]
 fn broker_loses_its_store_under_load() {
-    empty_the_broker(&BOUNDED);
+    BOUNDED.run(&[oldest()], &[], empty_the_broker);
 }
 
 #[test]
 #[ignore = "long: 100,000 standings"]
 fn broker_loses_its_store_under_load_long() {
-    empty_the_broker(&LONG);
+    LONG.run(&programs(), &[], empty_the_broker);
 }
 
 /// The standings go on changing while the replicas put them back. A replica that joins then gets all of them.
-fn empty_the_broker(size: &Size) {
-    let mut fleet = size.start();
+fn empty_the_broker(size: &Size, mut fleet: Fleet) {
     let (clients, writers) = (fleet.clients(), fleet.writers(&size.all()));
     fleet.wait_for_changes(size.standings);
+    fleet.let_writers_restrict_less(false);
     fleet.site.broker.kill();
     thread::sleep(size.outage);
     fleet.site.broker.lose_memory().unwrap();
     fleet.site.broker.restart().unwrap();
     fleet.wait_until_connected();
-    fleet.site.init();
+    // Where a busy broker does not answer in time, the command is repeated.
+    let init = || fleet.site.runtime.block_on(fleet.site.broker.initialized()).is_ok();
+    wait_until("the buckets are created", init);
     fleet.publish();
     fleet.join(&[], &[]);
     fleet.wait_until_served();
+    fleet.let_writers_restrict_less(true);
     fleet.wait_for_changes(1_000);
     println!("{} changes", writers.end());
     fleet.assert_agreement();
@@ -119,18 +143,17 @@ fn empty_the_broker(size: &Size) {
 #[cfg_attr(not(has_nats_server), ignore = "needs nats-server: apt-get install nats-server")]
 #[cfg_attr(not(ci), ignore = "the faults of a fleet take minutes: CI=true runs them")]
 fn broker_is_frozen_under_load() {
-    freeze_the_broker(&BOUNDED);
+    BOUNDED.run(&[newest()], &[], freeze_the_broker);
 }
 
 #[test]
 #[ignore = "long: 100,000 standings"]
 fn broker_is_frozen_under_load_long() {
-    freeze_the_broker(&LONG);
+    LONG.run(&programs(), &[], freeze_the_broker);
 }
 
 /// The connections stay open without an answer.
-fn freeze_the_broker(size: &Size) {
-    let fleet = size.start();
+fn freeze_the_broker(size: &Size, fleet: Fleet) {
     let (clients, writers) = (fleet.clients(), fleet.writers(&size.all()));
     fleet.wait_for_changes(size.standings);
     fleet.site.broker.freeze().unwrap();
@@ -146,13 +169,13 @@ fn freeze_the_broker(size: &Size) {
 #[cfg_attr(not(has_nats_server), ignore = "needs nats-server: apt-get install nats-server")]
 #[cfg_attr(not(ci), ignore = "the faults of a fleet take minutes: CI=true runs them")]
 fn both_halves_write_during_a_partition() {
-    part_the_fleet(&BOUNDED);
+    BOUNDED.run(&[oldest()], &FAR, part_the_fleet);
 }
 
 #[test]
 #[ignore = "long: 100,000 standings"]
 fn both_halves_write_during_a_partition_long() {
-    part_the_fleet(&LONG);
+    LONG.run(&programs(), &FAR, part_the_fleet);
 }
 
 /// Changes a standing through one replica. Returns the status.
@@ -167,12 +190,14 @@ fn change(daemon: &DaemonProcess, number: usize, to: Option<Condition>) -> u16 {
     }
 }
 
-/// The last two replicas lose the broker: first nothing passes, then their connections are cut. Both halves change
-/// their own accounts, and the same ones.
-fn part_the_fleet(size: &Size) {
-    let fleet = size.start();
-    let (near, far) = (&fleet.daemons[0], &fleet.daemons[size.daemons - 1]);
-    let half = &fleet.proxies[size.daemons - 2..];
+/// The daemons that lose the broker in a partition.
+const FAR: [usize; 2] = [3, 4];
+
+/// Two daemons and their share of the simulated replicas lose the broker: first nothing passes, then their connections
+/// are cut. Both halves change their own accounts, and the same ones.
+fn part_the_fleet(size: &Size, fleet: Fleet) {
+    let (near, far) = (&fleet.daemons[0], &fleet.daemons[FAR[0]]);
+    let half = FAR.map(|at| &fleet.proxies[at]);
     // What both halves do with an account that is draining before.
     let pairs: Vec<_> = [None, Some(Draining), Some(Suspended)]
         .into_iter()
@@ -211,23 +236,27 @@ fn part_the_fleet(size: &Size) {
 #[cfg_attr(not(has_nats_server), ignore = "needs nats-server: apt-get install nats-server")]
 #[cfg_attr(not(ci), ignore = "the faults of a fleet take minutes: CI=true runs them")]
 fn replica_sleeps_while_standings_change() {
-    put_replicas_to_sleep(&BOUNDED);
+    BOUNDED.run(&[newest()], &[DEAF], put_replicas_to_sleep);
 }
 
 #[test]
 #[ignore = "long: 100,000 standings"]
 fn replica_sleeps_while_standings_change_long() {
-    put_replicas_to_sleep(&LONG);
+    LONG.run(&programs(), &[DEAF], put_replicas_to_sleep);
 }
 
-/// One replica is stopped, and nothing reaches another one, while every standing changes.
-fn put_replicas_to_sleep(size: &Size) {
-    let fleet = size.start();
-    let (stopped, deaf) = (&fleet.daemons[1], &fleet.proxies[2]);
+/// The daemon that is stopped, and the one that nothing reaches.
+const STOPPED: usize = 1;
+const DEAF: usize = 2;
+
+/// One daemon is stopped, and nothing reaches another one and its share of the simulated replicas, while every standing
+/// changes.
+fn put_replicas_to_sleep(size: &Size, fleet: Fleet) {
+    let (stopped, deaf) = (&fleet.daemons[STOPPED], &fleet.proxies[DEAF]);
     let clients = fleet.clients();
     stopped.signal(Signal::STOP);
     deaf.set(Disturbance { hold_to_client: true, ..Disturbance::default() });
-    let awake: Vec<usize> = size.all().into_iter().filter(|at| ![1, 2].contains(at)).collect();
+    let awake: Vec<usize> = size.all().into_iter().filter(|at| ![STOPPED, DEAF].contains(at)).collect();
     let writers = fleet.writers(&awake);
     fleet.wait_for_changes(size.standings + size.standings / 10);
     stopped.signal(Signal::CONT);
@@ -275,7 +304,7 @@ fn serve_bytes(fleet: &Fleet, release: &Release, change: impl Fn(&mut Vec<u8>)) 
 #[cfg_attr(not(has_nats_server), ignore = "needs nats-server: apt-get install nats-server")]
 #[cfg_attr(not(ci), ignore = "the faults of a fleet take minutes: CI=true runs them")]
 fn wrong_releases_reach_no_replica() {
-    let mut fleet = Fleet::new(1_000);
+    let mut fleet = Fleet::new(&newest(), 1_000);
     let [key, other] = [(); 2].map(|()| SigningKey::generate().unwrap());
     fs::write(fleet.site.state("keys.toml"), key.public().to_toml("release")).unwrap();
     let keys = fleet.site.path("keys.toml");
@@ -410,7 +439,7 @@ fn wrong_releases_reach_no_replica() {
 #[cfg_attr(not(has_nats_server), ignore = "needs nats-server: apt-get install nats-server")]
 #[cfg_attr(not(ci), ignore = "the faults of a fleet take minutes: CI=true runs them")]
 fn web_server_that_fails_delays_a_release() {
-    let fleet = Fleet::start(1_000, BOUNDED.daemons);
+    let fleet = Fleet::start(&newest(), 1_000, BOUNDED.daemons);
     let clients = fleet.clients();
     fleet.site.web.set("/loop", vec![Behavior::Status(302, "Location: /loop\r\n")]);
     for behavior in [
@@ -512,7 +541,7 @@ fn snapshot_file(fleet: &Fleet, number: u64) -> String {
 #[cfg_attr(not(has_faketime), ignore = "needs faketime: apt-get install faketime")]
 fn clocks_are_an_hour_apart() {
     const HOUR: i64 = 3600;
-    let mut fleet = Fleet::new(1_000 + GROUP);
+    let mut fleet = Fleet::new(&newest(), 1_000 + GROUP);
     fleet.accept(u64::MAX);
     fleet.publish();
     let offsets = [0, 1, -1];
@@ -608,7 +637,7 @@ fn program_of_another_version(fleet: &Fleet) -> String {
 #[cfg_attr(not(has_nats_server), ignore = "needs nats-server: apt-get install nats-server")]
 #[cfg_attr(not(ci), ignore = "the faults of a fleet take minutes: CI=true runs them")]
 fn two_schemas_share_a_fleet() {
-    let mut fleet = Fleet::new(1_000 + GROUP);
+    let mut fleet = Fleet::new(&newest(), 1_000 + GROUP);
     fleet.accept(u64::MAX);
     let program = program_of_another_version(&fleet);
     let other_schema = {
@@ -765,7 +794,7 @@ fn publish_and_kill(fleet: &Fleet, file: &str, is_at: IsAt, more: &[&str]) -> (b
 #[cfg_attr(not(has_nats_server), ignore = "needs nats-server: apt-get install nats-server")]
 #[cfg_attr(not(ci), ignore = "the faults of a fleet take minutes: CI=true runs them")]
 fn publisher_is_killed_at_every_step() {
-    let mut fleet = Fleet::new(1_000);
+    let mut fleet = Fleet::new(&newest(), 1_000);
     fleet.accept(u64::MAX);
     publish(&fleet, &[], &[&snapshot_file(&fleet, 1)]);
     (0..3).for_each(|_| fleet.join(&[], &[]));
@@ -817,7 +846,7 @@ fn publisher_is_killed_at_every_step() {
 #[cfg_attr(not(has_nats_server), ignore = "needs nats-server: apt-get install nats-server")]
 #[cfg_attr(not(ci), ignore = "the faults of a fleet take minutes: CI=true runs them")]
 fn two_publishers_at_once_leave_one_release() {
-    let mut fleet = Fleet::new(1_000);
+    let mut fleet = Fleet::new(&newest(), 1_000);
     fleet.accept(u64::MAX);
     publish(&fleet, &[], &[&snapshot_file(&fleet, 1)]);
     (0..3).for_each(|_| fleet.join(&[], &[]));
@@ -847,7 +876,7 @@ fn two_publishers_at_once_leave_one_release() {
 #[cfg_attr(not(has_nats_server), ignore = "needs nats-server: apt-get install nats-server")]
 #[cfg_attr(not(ci), ignore = "the faults of a fleet take minutes: CI=true runs them")]
 fn full_disk_of_a_replica_keeps_no_restriction_out_of_force() {
-    let mut fleet = Fleet::start(1_000 + GROUP, 2);
+    let mut fleet = Fleet::start(&newest(), 1_000 + GROUP, 2);
     let state = fleet.site.state("r2");
     fs::create_dir(&state).unwrap();
     let Some(words) = with_small_disk(&state, 4 << 20) else { return };

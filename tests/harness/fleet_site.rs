@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
@@ -126,7 +126,12 @@ pub(crate) struct Release {
 
 impl Site {
     pub(crate) fn new() -> Site {
-        let broker = Broker::start(&programs()[0]).unwrap();
+        Site::on(&programs()[0])
+    }
+
+    /// Starts the broker of a program.
+    pub(crate) fn on(program: &Path) -> Site {
+        let broker = Broker::start(program).unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let site = Site { broker, runtime, web: Web::start(), folder: tempfile::tempdir().unwrap() };
         site.init();
