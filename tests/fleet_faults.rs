@@ -24,7 +24,7 @@ use switchboard_model::Condition::{self, Draining, Suspended};
 use switchboard_release::SigningKey;
 use switchboard_snapshot::header;
 
-use crate::harness::fleet_load::{Fleet, GROUP, account_id};
+use crate::harness::fleet_load::{Fleet, GROUP, LONG_PATIENCE, account_id};
 use crate::harness::fleet_site::{Behavior, Release, generation, is_connected, wait_for, wait_until_served};
 use crate::harness::{DaemonProcess, PATIENCE, wait_until, wait_within, with_small_disk};
 
@@ -128,7 +128,7 @@ fn empty_the_broker(size: &Size, mut fleet: Fleet) {
     fleet.wait_until_connected();
     // Where a busy broker does not answer in time, the command is repeated.
     let init = || fleet.site.runtime.block_on(fleet.site.broker.initialized()).is_ok();
-    wait_until("the buckets are created", init);
+    wait_within(LONG_PATIENCE, || "the buckets are created".to_owned(), init);
     fleet.publish();
     fleet.join(&[], &[]);
     fleet.wait_until_served();

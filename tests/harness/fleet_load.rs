@@ -36,8 +36,8 @@ const PAUSE: Duration = Duration::from_millis(2);
 const AGREEMENT: Duration = Duration::from_secs(300);
 /// The time of an answer while a process is stopped is that of the test.
 const CLIENT_TIMEOUT: Duration = Duration::from_secs(300);
-/// The time for any number of changes of standings.
-const LONG_PATIENCE: Duration = Duration::from_secs(600);
+/// The time for any number of changes of standings, and for a broker to which all replicas write at once.
+pub(crate) const LONG_PATIENCE: Duration = Duration::from_secs(600);
 /// The longest time of a change. A write to the broker takes 1 s at most. A debug build on a busy machine gets three
 /// times as long.
 const CHANGE_LIMIT: Duration = Duration::from_millis(if cfg!(debug_assertions) { 3_300 } else { 1_100 });

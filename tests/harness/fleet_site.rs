@@ -213,13 +213,15 @@ impl Site {
         self.put(ROLLOUT_KEY, Rollout { generation, percent }.to_json());
     }
 
-    /// Sets a value of the release by compare-and-set.
+    /// Sets a value of the release by compare-and-set. Repeats what a busy broker does not answer in time.
+    #[track_caller]
     pub(crate) fn put(&self, key: &str, value: Vec<u8>) {
-        self.runtime.block_on(async {
-            let bus = self.broker.bus().await.unwrap();
-            let revision = bus.get(Bucket::Release, key).await.unwrap().map_or(0, |entry| entry.revision);
-            bus.update(Bucket::Release, key, value, revision, CALL_TIMEOUT).await.unwrap();
-        });
+        let put = async || {
+            let bus = self.broker.bus().await?;
+            let revision = bus.get(Bucket::Release, key).await?.map_or(0, |entry| entry.revision);
+            bus.update(Bucket::Release, key, value.clone(), revision, CALL_TIMEOUT).await
+        };
+        wait_until("the broker takes the value", || self.runtime.block_on(put()).is_ok());
     }
 
     /// Returns the status that a replica wrote to the broker, or null.
