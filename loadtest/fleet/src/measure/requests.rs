@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use generator::{Error, Result};
+use rustix::param::clock_ticks_per_second;
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use serde_json::Value;
 use switchboard_fleet::shared::Key;
@@ -33,6 +34,9 @@ pub const DAEMONS: usize = 1;
 pub const SIMULATED: usize = 1;
 /// The number of different selections.
 const QUERIES: usize = 20_000;
+/// The place of the time in user mode among the members of `/proc/PID/stat` behind the name. The time in the kernel
+/// follows.
+const USER_TIME: usize = 11;
 /// The number of standings that are set each second.
 const STANDINGS: u32 = 1_000;
 /// The scenario: a closed loop of 32 connections, five times 400 ms after 100 ms each. Its median is the highest rate,
@@ -84,33 +88,47 @@ async fn on_cores(
     let load = Load { loadtest, folder, queries };
     fs::write(folder.join("closed.toml"), SCENARIO).map_err(Error::io("write", folder))?;
     let (mut idle, mut busy, mut set, mut rates) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let (mut idle_cost, mut busy_cost) = (Vec::new(), Vec::new());
     // The idle rounds come first, because no standing is set during them.
     for turn in 0..extent.rounds {
-        let pair = pair(turn, async || load.rate(&alone).await, async || load.rate(in_fleet).await);
+        let pair = pair(turn, async || load.on(&alone).await, async || load.on(in_fleet).await);
         let (without, with) = pair.await?;
-        rates.push(without);
-        idle.push(with / without);
+        rates.push(without.rate);
+        idle.push(with.rate / without.rate);
+        idle_cost.push(without.cost / with.cost);
     }
     for turn in 0..extent.rounds {
         let during = async || {
             let (started, before) = (Instant::now(), writer.status().standings_revision);
             let measured = tokio::select! {
-                rate = load.rate(in_fleet) => rate,
+                done = load.on(in_fleet) => done,
                 failed = keep_setting(writer, &accounts) => Err(failed),
             };
             let done = writer.status().standings_revision - before;
-            measured.map(|rate| (rate, done as f64 / started.elapsed().as_secs_f64()))
+            measured.map(|measured| (measured, done as f64 / started.elapsed().as_secs_f64()))
         };
-        let alone = async || load.rate(&alone).await.map(|rate| (rate, 0.0));
+        let alone = async || load.on(&alone).await.map(|measured| (measured, 0.0));
         let ((without, _), (with, rate)) = pair(turn, alone, during).await?;
-        busy.push(with / without);
+        busy.push(with.rate / without.rate);
+        busy_cost.push(without.cost / with.cost);
         set.push(rate);
     }
     let figures = vec![
         Figure::new("daemon without a fleet", "requests/s", rates),
-        Figure::new("requests/s with an idle fleet relative to without", "ratio", idle).at_least(0.98, 1.0),
-        Figure::new(format!("requests/s during {STANDINGS} standings/s relative to without"), "ratio", busy)
-            .at_least(0.95, 0.98),
+        Figure::new("requests/s of the daemon's core, idle fleet relative to none", "ratio", idle_cost)
+            .at_least(0.98, 1.0),
+        Figure::new(
+            format!("requests/s of the daemon's core, {STANDINGS} standings/s relative to none"),
+            "ratio",
+            busy_cost,
+        )
+        .at_least(0.95, 0.98),
+        Figure::new("requests/s of this client, idle fleet relative to none", "ratio", idle),
+        Figure::new(
+            format!("requests/s of this client, {STANDINGS} standings/s relative to none"),
+            "ratio",
+            busy,
+        ),
         Figure::new("standings that were set meanwhile", "1/s", set),
     ];
     Ok((figures, bed.bus.server_version()))
@@ -188,6 +206,33 @@ async fn keep_setting(writer: &SimulatedReplica, accounts: &[String]) -> Error {
     Error::Refused("there is no account to suspend".to_owned())
 }
 
+/// What a daemon did under load.
+struct Done {
+    /// The answers a second.
+    rate: f64,
+    /// The processor time of the whole daemon for each answer, in seconds. Its inverse is the highest rate that the
+    /// daemon's core allows, also if the client is slower because it shares its core.
+    cost: f64,
+}
+
+/// Returns the processor time of a process in seconds, with that of threads that have ended.
+fn processor_time(pid: u32) -> Result<f64> {
+    let path = format!("/proc/{pid}/stat");
+    let stat = fs::read_to_string(&path).map_err(Error::io("read", &path))?;
+    // The name of the program, in parentheses, may contain spaces.
+    let members = stat.rsplit_once(") ").map(|(_, members)| members).unwrap_or_default().split(' ');
+    let ticks = members.skip(USER_TIME).take(2).filter_map(|ticks| ticks.parse::<u64>().ok()).sum::<u64>();
+    Ok(ticks as f64 / clock_ticks_per_second() as f64)
+}
+
+/// Returns the number of selections that a daemon has answered.
+async fn answered(daemon: &Daemon) -> Result<f64> {
+    let scraped = Client::new(&daemon.admin).send("GET", "/metrics", "").await;
+    let (_, text) = scraped.map_err(|error| Error::Io(format!("GET /metrics: {error}")))?;
+    let series = text.lines().filter(|line| line.starts_with("switchboard_selections_total"));
+    Ok(series.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum())
+}
+
 /// The client that sends as many requests as are answered.
 struct Load<'a> {
     loadtest: &'a Path,
@@ -196,6 +241,17 @@ struct Load<'a> {
 }
 
 impl Load<'_> {
+    /// Measures a daemon.
+    async fn on(&self, daemon: &Daemon) -> Result<Done> {
+        let (count, time) = (answered(daemon).await?, processor_time(daemon.pid())?);
+        let rate = self.rate(daemon).await?;
+        let (count, time) = (answered(daemon).await? - count, processor_time(daemon.pid())? - time);
+        if count == 0.0 {
+            return Err(Error::Refused("the daemon answered no selection".to_owned()));
+        }
+        Ok(Done { rate, cost: time / count })
+    }
+
     /// Returns the answers a second of a daemon.
     async fn rate(&self, daemon: &Daemon) -> Result<f64> {
         let out = self.folder.join("out");

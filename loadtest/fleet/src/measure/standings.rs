@@ -4,11 +4,14 @@
 //! force there, so that nothing has to be polled. The clock is that of the same machine.
 
 use std::fs::File;
-use std::io::Write;
+use std::io::{self, Write};
+use std::sync::mpsc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use generator::{Error, Result};
 use serde_json::json;
+use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
@@ -38,15 +41,13 @@ pub async fn single(bed: &Bed, extent: Extent) -> Result<Vec<Figure>> {
     let (mut spread, mut last) = (Vec::new(), Vec::new());
     let path = bed.folder.path().join("synced");
     let mut file = File::create(&path).map_err(Error::io("create", &path))?;
-    let mut admins: Vec<Client> = (0..bed.daemons.len()).filter_map(|number| bed.admin(number)).collect();
+    let asker = Asker::start(bed)?;
     for round in 0..extent.rounds {
         let (mut answer_times, mut sync_times) = (Vec::new(), Vec::new());
         let (mut all_times, mut last_times) = (Vec::new(), Vec::new());
         for (number, account) in bed.registry.accounts.iter().cycle().skip(1).take(SINGLE).enumerate() {
-            let turn = number % admins.len().max(1);
-            let Some(admin) = admins.get_mut(turn) else { return Err(no_daemon()) };
             bed.board.begin([(account.clone(), bed.replicas())]);
-            let Answer { sent, answered, reaches_fleet } = suspend(admin, account, round).await?;
+            let Answer { sent, answered, reaches_fleet } = asker.suspend(number, account, round).await?;
             if !reaches_fleet {
                 return Err(Error::Refused("a PUT did not reach the broker within a second".to_owned()));
             }
@@ -138,6 +139,44 @@ struct Answer {
     answered: Micros,
     /// Whether the broker acknowledged the standing within a second.
     reaches_fleet: bool,
+}
+
+/// Sends requests on a thread of its own, because the simulated replicas keep those of the runtime busy.
+struct Asker(mpsc::Sender<Asked>);
+
+/// The number of a daemon, an account and a round, and what receives the answer.
+type Asked = (usize, String, usize, oneshot::Sender<Result<Answer>>);
+
+impl Asker {
+    /// Starts the thread, with a connection to each daemon. It ends when this is dropped.
+    fn start(bed: &Bed) -> Result<Asker> {
+        let mut admins: Vec<Client> = (0..bed.daemons.len()).filter_map(|number| bed.admin(number)).collect();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(Error::io("start", "the runtime of the client"))?;
+        let (sender, received) = mpsc::channel::<Asked>();
+        let thread = thread::Builder::new().name("client".into());
+        let started = thread.spawn(move || {
+            for (number, account, round, reply) in received {
+                let turn = number % admins.len().max(1);
+                let answer = match admins.get_mut(turn) {
+                    Some(admin) => runtime.block_on(suspend(admin, &account, round)),
+                    None => Err(no_daemon()),
+                };
+                // The measure has failed if nothing waits.
+                let _ = reply.send(answer);
+            }
+        });
+        started.map_err(Error::io("start", "the thread of the client"))?;
+        Ok(Asker(sender))
+    }
+
+    /// Suspends an account through the daemon with a number.
+    async fn suspend(&self, number: usize, account: &str, round: usize) -> Result<Answer> {
+        let (reply, answer) = oneshot::channel();
+        let ended = || Error::io("use", "the thread of the client")(io::ErrorKind::BrokenPipe.into());
+        self.0.send((number, account.to_owned(), round, reply)).map_err(|_| ended())?;
+        answer.await.map_err(|_| ended())?
+    }
 }
 
 /// Suspends an account.
