@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
@@ -334,9 +334,15 @@ fn company_that_disappears_or_shrinks_must_be_confirmed() {
 fn release_that_cannot_be_compared_must_be_confirmed() {
     let fleet = Fleet::new();
     let registry = fleet.small_registry();
-    fleet.succeed(&["fleet", "publish", "registry"]);
-    let digest = fleet.status()["release"]["variants"][0]["digest"].as_str().unwrap().to_owned();
     let (runtime, bus) = fleet.bus();
+    // The bucket forgot a release that a replica serves.
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_millis();
+    let ahead = u64::try_from(now).unwrap() + 3_600_000;
+    let serving = format!(r#"{{"id":"r","state":"serving","generation":{ahead}}}"#);
+    runtime.block_on(bus.put(Bucket::Status, "r", serving.into_bytes())).unwrap();
+    fleet.succeed(&["fleet", "publish", "registry"]);
+    assert_eq!(fleet.generation(), ahead + 1);
+    let digest = fleet.status()["release"]["variants"][0]["digest"].as_str().unwrap().to_owned();
     runtime.block_on(async {
         bus.snapshots().await.unwrap().delete(format!("{digest}.swb.zst")).await.unwrap();
     });
@@ -345,12 +351,6 @@ fn release_that_cannot_be_compared_must_be_confirmed() {
     let text = fleet.fail(3, &["fleet", "publish", "registry"]);
     assert!(text.contains("--confirm publishes without a comparison"), "{text}");
     fleet.succeed(&["fleet", "publish", "registry", "--confirm"]);
-    // The bucket forgot a release that a replica serves.
-    let ahead = fleet.generation() + 3_600_000;
-    let serving = format!(r#"{{"id":"r","state":"serving","generation":{ahead}}}"#);
-    runtime.block_on(bus.put(Bucket::Status, "r", serving.into_bytes())).unwrap();
-    fleet.succeed(&["fleet", "publish", "registry"]);
-    assert_eq!(fleet.generation(), ahead + 1);
     // A value that no replica can read.
     runtime.block_on(bus.put(Bucket::Release, "current", b"{}".to_vec())).unwrap();
     let text = fleet.fail(3, &["fleet", "publish", "registry"]);

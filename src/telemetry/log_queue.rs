@@ -3,6 +3,7 @@
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Write};
+use std::iter;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -15,6 +16,10 @@ use tracing_subscriber::fmt::MakeWriter;
 
 /// Maximum number of lines that wait to be written. Further lines are dropped.
 const MAX_LINES: usize = 4_096;
+/// Pause before the next line while lines follow each other within [`FREQUENT`]. They are then written together,
+/// because waking the thread for each of them would take more processor time than writing them.
+const LINE_PAUSE: Duration = Duration::from_millis(2);
+const FREQUENT: Duration = Duration::from_millis(10);
 /// Pause before another attempt if standard error is non-blocking and full.
 const RETRY_PAUSE: Duration = Duration::from_millis(10);
 /// Interval at which a flush looks whether the queue is empty.
@@ -84,15 +89,23 @@ impl LogQueue {
 /// Writes the lines of the queue until all senders are gone.
 fn write_lines(lines: &Receiver<Box<[u8]>>, pending: &AtomicUsize, mut output: impl Write) {
     let mut reported = dropped_lines();
-    for line in lines {
-        write_line(&mut output, &line);
-        let is_last = pending.fetch_sub(1, Ordering::SeqCst) == 1;
-        let dropped = dropped_lines();
-        if is_last && dropped > reported {
-            let lines = dropped - reported;
-            reported = dropped;
-            tracing::warn!(lines, "dropped log lines, because standard error was not read fast enough");
+    let mut last: Option<Instant> = None;
+    while let Ok(first) = lines.recv() {
+        let is_frequent = last.is_some_and(|last| last.elapsed() < FREQUENT);
+        for line in iter::once(first).chain(lines.try_iter()) {
+            write_line(&mut output, &line);
+            let is_last = pending.fetch_sub(1, Ordering::SeqCst) == 1;
+            let dropped = dropped_lines();
+            if is_last && dropped > reported {
+                let lines = dropped - reported;
+                reported = dropped;
+                tracing::warn!(lines, "dropped log lines, because standard error was not read fast enough");
+            }
         }
+        if is_frequent {
+            thread::sleep(LINE_PAUSE);
+        }
+        last = Some(Instant::now());
     }
 }
 

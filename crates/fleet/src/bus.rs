@@ -55,6 +55,9 @@ pub const EPOCH_KEY: &str = "epoch";
 pub const STATUS_MAX_AGE: Duration = Duration::from_secs(60);
 /// The number of values of each key that the bucket of the release keeps.
 pub const RELEASE_HISTORY: i64 = 16;
+/// The maximum number of readers of a bucket. From 2.15, a server allows 1,000 where a stream does not say another
+/// number, and knows no number that means no limit.
+const MAX_READERS: i32 = 100_000;
 /// The window in which a broker recognizes repeated messages, as the key-value stores of NATS have it.
 const DUPLICATE_WINDOW: Duration = Duration::from_secs(120);
 
@@ -648,6 +651,7 @@ impl Bus {
             description: Some(format!("Switchboard: {}", bucket.suffix())),
             subjects: vec![format!("{}>", self.key_prefix(bucket))],
             max_messages_per_subject: history,
+            max_consumers: MAX_READERS,
             max_messages: -1,
             max_bytes: -1,
             max_age,
@@ -673,6 +677,7 @@ impl Bus {
             name: format!("OBJ_{name}"),
             description: Some("Switchboard: snapshots".to_owned()),
             subjects: vec![format!("$O.{name}.C.>"), format!("$O.{name}.M.>")],
+            max_consumers: MAX_READERS,
             max_messages: -1,
             max_bytes: -1,
             storage: StorageType::File,
@@ -813,6 +818,10 @@ fn compare(expected: &Config, found: &Config) -> Vec<Difference> {
     check("max_msgs", limit(expected.max_messages), limit(found.max_messages));
     check("max_bytes", limit(expected.max_bytes), limit(found.max_bytes));
     check("max_msg_size", limit(expected.max_message_size.into()), limit(found.max_message_size.into()));
+    // -1 is unlimited, which a server before 2.15 keeps. More than expected is no fault.
+    let is_enough = found.max_consumers <= 0 || found.max_consumers >= expected.max_consumers;
+    let readers = if is_enough { expected.max_consumers } else { found.max_consumers };
+    check("max_consumers", expected.max_consumers.to_string(), readers.to_string());
     check("discard", format!("{:?}", expected.discard), format!("{:?}", found.discard));
     check("allow_rollup_hdrs", expected.allow_rollup.to_string(), found.allow_rollup.to_string());
     check("deny_delete", expected.deny_delete.to_string(), found.deny_delete.to_string());
@@ -829,12 +838,17 @@ fn unix_millis(nanos: i128) -> i64 {
     i64::try_from(nanos / 1_000_000).unwrap_or_default()
 }
 
-/// Returns 128 random bits in hexadecimal, for epochs and writes.
+/// Returns 128 random bits in hexadecimal.
 ///
 /// # Errors
 /// Returns an error if the system has no random bytes.
 pub fn random_id() -> Result<String, BusError> {
-    let mut bytes = [0; 16];
+    random_hex::<16>()
+}
+
+/// Returns random bytes in hexadecimal.
+pub(crate) fn random_hex<const LEN: usize>() -> Result<String, BusError> {
+    let mut bytes = [0; LEN];
     getrandom::fill(&mut bytes)
         .map_err(|error| BusError::Settings(format!("the system has no random bytes: {error}")))?;
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())

@@ -99,8 +99,8 @@ pub struct Seen {
     /// the broker's when it was published, because replicas reject it and every release above it. Then the newest other
     /// release of the history counts.
     pub generation: u64,
-    /// The greatest generation that a living replica serves, 0 if there is none. A new release must exceed it as well:
-    /// after a loss of the broker's memory, the bucket does not know it.
+    /// The greatest generation that a living replica serves, if the bucket has no release: after a loss of the broker's
+    /// memory, a new release must exceed it, and the same one may come back. Else 0.
     pub served: u64,
     /// The value of the key `rollout`, if it can be read.
     pub rollout: Option<Rollout>,
@@ -345,9 +345,11 @@ impl Publisher {
                 let is_too_far = seen.release.as_ref().is_some_and(Published::is_too_far_ahead);
                 let is_unknown = seen.fault.is_some() || is_too_far;
                 seen.generation = if is_unknown { self.newest_in_history().await? } else { generation };
-                let statuses = self.bus.list(Bucket::Status).await?;
-                let views = statuses.iter().filter_map(|entry| ReplicaView::read(entry)?.generation);
-                seen.served = views.filter(|served| !is_ahead(*served, now_millis())).max().unwrap_or(0);
+                if current.is_none() {
+                    let statuses = self.bus.list(Bucket::Status).await?;
+                    let views = statuses.iter().filter_map(|entry| ReplicaView::read(entry)?.generation);
+                    seen.served = views.filter(|served| !is_ahead(*served, now_millis())).max().unwrap_or(0);
+                }
                 if seen.release.is_some() {
                     let counting = rollout_of(&self.bus, rollout.as_ref(), generation).await?;
                     seen.percent = Rollout::percent_of(counting, generation);
@@ -934,6 +936,12 @@ impl Replicas {
         lagging
     }
 
+    /// Makes every refusal count, also one from before, because no status changes with a release that is not written
+    /// again.
+    pub fn count_refusals_from_before(&mut self) {
+        self.before.clear();
+    }
+
     /// Returns whether a replica rejected the bytes of its release.
     pub fn has_rejected_bytes(&self) -> bool {
         let digest = Some(Reason::Digest.as_str());
@@ -1013,6 +1021,9 @@ fn check(current: &Current, manifest: &Manifest, seen: &Seen) -> Result<(), Publ
     });
     if generation <= seen.generation && !is_same {
         return Err(PublishError::NotNewer { generation, current: seen.generation });
+    }
+    if generation < seen.served {
+        return Err(PublishError::NotNewer { generation, current: seen.served });
     }
     Current::parse(&current.to_json()).map_err(|error| PublishError::Invalid(error.to_string()))?;
     for variant in &manifest.variants {

@@ -70,7 +70,7 @@ pub enum Encoding {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rollout {
-    /// The generation. [`Rollouts`] says what a rollout of another generation means.
+    /// The generation. [`Rollouts`] decides about a rollout of another generation.
     pub generation: u64,
     /// The share, from 0 to 100.
     pub percent: u8,

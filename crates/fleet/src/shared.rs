@@ -6,18 +6,18 @@
 //!
 //! One write of an account at a time is under way, so that an earlier request never replaces a later one.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt, StreamExt};
 use serde::{Deserialize, Serialize};
 use switchboard_model::UnixMillis;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::bus::{Bucket, Bus, BusError, Entry, read_standing_key, standing_key};
+use crate::bus::{Bucket, Bus, BusError, Entry, random_hex, read_standing_key, standing_key};
 use crate::standings::{Account, Course, Overruled, SavedAccount, Standing, Value, WriteId};
 use crate::watch::{Position, Watch, WatchEvent};
 
@@ -56,7 +56,7 @@ pub struct Request {
     pub since: String,
     /// The name of the principal, for people.
     pub by: Option<String>,
-    /// A random id, as from [`random_id`](crate::bus::random_id).
+    /// A random id, as from [`random_write_id`].
     pub id: WriteId,
 }
 
@@ -186,7 +186,7 @@ pub struct SharedStandings {
     deadlines: BTreeSet<(Instant, Key)>,
     /// The number of writes of pending values that are under way, without those of requests.
     under_way: usize,
-    unsaved: BTreeSet<Key>,
+    unsaved: HashSet<Key>,
     position: Option<Position>,
     /// Whether the revisions of the accounts are not known, because the journal has no position.
     is_unplaced: bool,
@@ -202,7 +202,8 @@ pub struct SharedStandings {
 #[derive(Debug, Clone, Default)]
 struct State {
     account: Account,
-    under_way: Option<UnderWay>,
+    /// Boxed, because most accounts have none, and a replica may know a million accounts.
+    under_way: Option<Box<UnderWay>>,
     /// Requests that wait for the write that is under way.
     waiting: VecDeque<Waiting>,
     /// The revision on which a write met a faster writer. The next write waits for a later one.
@@ -309,7 +310,7 @@ impl SharedStandings {
         let pending = before.as_ref().and_then(|state| state.account.pending());
         let pending_then = pending.map(|(_, pending)| pending.id.clone());
         let mut changes = Changes::default();
-        let mut value = Value { id, standing, since, by, replaces: None, earlier: Vec::new() };
+        let mut value = Value { id, standing, since: since.into(), by, replaces: None, earlier: Vec::new() };
         let course = self.update(&key, now, &mut changes, |account| account.change(&mut value, now));
         let record = match course {
             Course::LocalFirst | Course::LocalOnly => Some(self.record(&key)),
@@ -403,13 +404,15 @@ impl SharedStandings {
         changes: &mut Changes,
     ) -> Reply {
         let value = &write.value;
-        let overruled = self.update(key, now, changes, |account| match &write.request {
+        let overruled = match &write.request {
             Some(WaitsFor { course: Course::BrokerFirst, pending_then, .. }) => {
-                account.changed_at_broker(value, revision, pending_then.as_ref());
+                self.update(key, now, changes, |account| {
+                    account.changed_at_broker(value, revision, pending_then.as_ref());
+                });
                 None
             }
-            _ => account.arrived(revision, Some(value.clone()), now),
-        });
+            _ => self.learn(key, revision, Some(value.clone()), now, changes),
+        };
         self.note_overruled(key, overruled, now, changes);
         Reply::Fleet
     }
@@ -474,7 +477,10 @@ impl SharedStandings {
                 self.memory_lost(now, at, &mut changes);
                 self.position = Some(Position { memory, revision: 0 });
             }
-            WatchEvent::Entry(entry) => self.arrived(&entry, now, at, &mut changes),
+            WatchEvent::Entry(entry) => {
+                self.arrived(&entry, now, at, &mut changes);
+                self.fill(now, at, &mut changes);
+            }
             WatchEvent::Current(position) => {
                 if !self.is_current {
                     self.is_current = true;
@@ -531,7 +537,8 @@ impl SharedStandings {
 
     /// Returns what the journal does not have yet. Write it within a second.
     pub fn take_unsaved(&mut self) -> Unsaved {
-        let keys = std::mem::take(&mut self.unsaved);
+        let mut keys: Vec<Key> = self.unsaved.drain().collect();
+        keys.sort_unstable();
         let records = keys.iter().map(|key| self.record(key)).collect();
         Unsaved { records, position: self.position.clone() }
     }
@@ -603,7 +610,7 @@ impl SharedStandings {
             None => None,
         };
         let key = Key { company, account };
-        let overruled = self.update(&key, now, changes, |account| account.arrived(revision, value, now));
+        let overruled = self.learn(&key, revision, value, now, changes);
         self.note_overruled(&key, overruled, now, changes);
         let Some(State { account, under_way, .. }) = self.accounts.get_mut(&key) else { return };
         let pending = account.pending().map(|(_, pending)| &pending.id);
@@ -625,6 +632,37 @@ impl SharedStandings {
         if self.pending.contains(&key) {
             self.due.insert(key);
         }
+    }
+
+    /// Receives a value of the broker, and notes what follows. Copies less than [`update`](Self::update), because
+    /// this is the work of every standing on every replica.
+    fn learn(
+        &mut self,
+        key: &Key,
+        revision: u64,
+        value: Option<Value>,
+        now: UnixMillis,
+        changes: &mut Changes,
+    ) -> Option<Overruled> {
+        if !self.accounts.contains_key(key) {
+            self.accounts.insert(key.clone(), State::default());
+        }
+        let State { account, .. } = self.accounts.get_mut(key)?;
+        if revision <= account.revision() {
+            return None;
+        }
+        // Also the standing, because a value that another program wrote may have the id of the one before.
+        let before = restricting(account, now).map(|value| (value.id.clone(), value.standing.clone()));
+        let overruled = account.arrived(revision, value, now);
+        let after = restricting(account, now);
+        if after.map(|value| (&value.id, &value.standing)) != before.as_ref().map(|(id, it)| (id, it)) {
+            changes.in_force.push(InForce { key: key.clone(), value: after.cloned() });
+        }
+        if !self.unsaved.contains(key) {
+            self.unsaved.insert(key.clone());
+        }
+        self.note_pending(key);
+        overruled
     }
 
     /// Changes an account, and notes what follows.
@@ -735,8 +773,8 @@ impl SharedStandings {
         let was_doubtful = state.account.sent(&value.id);
         let expected = state.account.revision();
         let deadline = request.as_ref().map_or(at + WRITE_TIMEOUT, |request| request.deadline);
-        state.under_way =
-            Some(UnderWay { ticket, value: value.clone(), expected, losses, was_doubtful, request });
+        let under_way = UnderWay { ticket, value: value.clone(), expected, losses, was_doubtful, request };
+        state.under_way = Some(Box::new(under_way));
         changes.writes.push(BusWrite { ticket, key: key.clone(), value, expected, deadline });
     }
 
@@ -823,12 +861,21 @@ pub enum SharedEvent {
     Written(Key, Ticket, Outcome),
 }
 
-/// Watches the standings from a position, and carries out writes. Ends when the sender of the writes is dropped.
+/// Returns a random id of 96 bits in hexadecimal. A longer text would need memory of its own.
+///
+/// # Errors
+/// Returns an error if the system has no random bytes.
+pub fn random_write_id() -> Result<WriteId, BusError> {
+    Ok(WriteId(random_hex::<12>()?.into()))
+}
+
+/// Watches the standings from a position, and carries out writes. Reports events together that are there together, so
+/// that they wake their receiver once. Ends when the sender of the writes is dropped.
 pub async fn exchange(
     bus: Bus,
     position: Option<Position>,
     mut writes: UnboundedReceiver<BusWrite>,
-    mut report: impl FnMut(SharedEvent),
+    mut report: impl FnMut(Vec<SharedEvent>),
 ) {
     let mut watch = Watch::start(&bus, Bucket::Standings, position);
     let mut under_way = FuturesUnordered::new();
@@ -840,7 +887,15 @@ pub async fn exchange(
         };
         tokio::select! {
             event = next => match event {
-                Some((event, place)) => report(SharedEvent::Watched(event, place)),
+                Some((event, place)) => {
+                    let mut events = vec![SharedEvent::Watched(event, place)];
+                    while let Ok(place) = Arc::clone(&places).try_acquire_owned()
+                        && let Some(event) = watch.try_next()
+                    {
+                        events.push(SharedEvent::Watched(event, place));
+                    }
+                    report(events);
+                }
                 None => return,
             },
             write = writes.recv(), if under_way.len() < MAX_WRITES => match write {
@@ -848,7 +903,11 @@ pub async fn exchange(
                 None => return,
             },
             Some((key, ticket, outcome)) = under_way.next() => {
-                report(SharedEvent::Written(key, ticket, outcome));
+                let mut events = vec![SharedEvent::Written(key, ticket, outcome)];
+                while let Some(Some((key, ticket, outcome))) = under_way.next().now_or_never() {
+                    events.push(SharedEvent::Written(key, ticket, outcome));
+                }
+                report(events);
             }
         }
     }

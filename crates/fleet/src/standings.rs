@@ -16,6 +16,7 @@
 
 use std::fmt;
 
+use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 use switchboard_model::{Condition, UnixMillis};
 
@@ -33,7 +34,7 @@ const MAX_DOUBTS: usize = 16;
 
 /// A random id, by which a replica recognizes a write.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct WriteId(pub String);
+pub struct WriteId(pub CompactString);
 
 /// A standing that restricts an account.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -55,7 +56,7 @@ pub struct Value {
     /// The standing. `None` if it was cleared.
     pub standing: Option<Standing>,
     /// The time of the request in RFC 3339, for people.
-    pub since: String,
+    pub since: CompactString,
     /// The name of the principal, for people.
     pub by: Option<String>,
     /// The id of the value that the request saw in force, and replaced on purpose. `None` for a value that is put
@@ -113,7 +114,8 @@ pub struct Doubt {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Account {
     known: Option<Known>,
-    pending: Option<Pending>,
+    /// Boxed, because most accounts have none, and a replica may know a million accounts.
+    pending: Option<Box<Pending>>,
     /// Writes that take effect only on the known revision, so that any later revision ends the doubt.
     doubts: Vec<Doubt>,
 }
@@ -248,9 +250,11 @@ impl From<Value> for ValueJson {
         let Value { id, standing, since, by, replaces, earlier } = value;
         let (condition, reason, until) = match standing {
             None => (None, None, None),
-            Some(Standing { condition, reason, until }) => {
-                (Some(condition.as_str().to_owned()), Some(reason), until.map(|(text, _)| text))
-            }
+            Some(Standing { condition, reason, until }) => (
+                Some(CompactString::const_new(condition.as_str())),
+                Some(reason),
+                until.map(|(text, _)| text),
+            ),
         };
         ValueJson { id, standing: condition, reason, until, since, by, replaces, earlier }
     }
@@ -260,7 +264,7 @@ impl TryFrom<ValueJson> for Value {
     type Error = UnreadableValue;
 
     fn try_from(read: ValueJson) -> Result<Value, UnreadableValue> {
-        let texts = [Some(&read.id.0), Some(&read.since), read.by.as_ref(), read.until.as_ref()];
+        let texts = [Some(&*read.id.0), Some(&*read.since), read.by.as_deref(), read.until.as_deref()];
         let ids_are_long = texts.into_iter().flatten().any(|text| text.len() > MAX_TEXT_BYTES);
         if read.id.0.is_empty() || ids_are_long {
             return Err(UnreadableValue("a text is empty or too long"));
@@ -299,12 +303,12 @@ struct ValueJson {
     id: WriteId,
     /// `null` for a standing that was cleared. A value without this member is none.
     #[serde(deserialize_with = "Option::deserialize")]
-    standing: Option<String>,
+    standing: Option<CompactString>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     until: Option<String>,
-    since: String,
+    since: CompactString,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     by: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -326,7 +330,8 @@ impl Account {
         Account {
             known: (revision > 0 || value.is_some()).then_some(Known { revision, value }),
             // The process may have ended while the value was sent.
-            pending: pending.map(|(base, value)| Pending { value, base, origin, is_doubtful: true }),
+            pending: pending
+                .map(|(base, value)| Box::new(Pending { value, base, origin, is_doubtful: true })),
             doubts,
         }
     }
@@ -349,7 +354,7 @@ impl Account {
 
     /// Returns the value that decides here: the more restrictive of the broker's and the pending one.
     pub fn in_force(&self, now: UnixMillis) -> Option<&Value> {
-        let (known, pending) = (self.known(), self.pending.as_ref());
+        let (known, pending) = (self.known(), self.pending.as_deref());
         match (known, pending) {
             (Some(known), Some(Pending { value, origin: Origin::TakesBack(id), .. })) if *id == known.id => {
                 Some(value)
@@ -407,7 +412,7 @@ impl Account {
             self.doubt_pending();
             // A pending value that is replaced keeps its base, because the values that came after it are still to
             // be merged.
-            self.pending = Some(Pending { value: value.clone(), base, origin, is_doubtful: false });
+            self.pending = Some(Box::new(Pending { value: value.clone(), base, origin, is_doubtful: false }));
             return Course::LocalFirst;
         }
         let known_restricts = self.known().is_some_and(|known| known.restricts(now));
@@ -525,14 +530,14 @@ impl Account {
         self.learn(revision, Some(value.clone()));
     }
 
-    /// Notes the broker's value, unless a later one is known. Returns the doubts that end.
-    fn learn(&mut self, revision: u64, value: Option<Value>) -> Vec<Doubt> {
+    /// Notes the broker's value, unless a later one is known. Then the doubts end.
+    fn learn(&mut self, revision: u64, value: Option<Value>) {
         if revision <= self.revision() {
-            return Vec::new();
+            return;
         }
         let value = value.or_else(|| self.known.take().and_then(|known| known.value));
         self.known = Some(Known { revision, value });
-        std::mem::take(&mut self.doubts)
+        self.doubts.clear();
     }
 
     /// Receives an entry of the watch, or the acknowledgement of the write of a pending value. `None` for a value
@@ -546,17 +551,20 @@ impl Account {
             self.learn(revision, None);
             return None;
         };
-        let before = self.in_force(now).cloned();
+        // Of use only to take the value back.
+        let before = (!self.doubts.is_empty()).then(|| self.in_force(now).cloned()).flatten();
         let own = self.pending.take_if(|pending| pending.value.id == value.id);
         let replaced = own.as_ref().and_then(|own| {
             let known = self.known.as_ref().filter(|known| known.revision != own.base);
             let unseen = known.and_then(|known| known.value.as_ref());
             unseen.filter(|unseen| own.value.replaces.as_ref() != Some(&unseen.id)).cloned()
         });
-        let doubt = self.learn(revision, Some(value.clone())).into_iter().find(|doubt| doubt.id == value.id);
-        match doubt {
-            Some(doubt) if own.is_none() => self.take_back(doubt, before, &value, now),
-            _ => replaced.and_then(|lost| overruled(&lost, &value)),
+        let doubt = self.doubts.iter().find(|doubt| doubt.id == value.id).cloned();
+        let doubted = doubt.filter(|_| own.is_none()).map(|doubt| (doubt, value.clone()));
+        self.learn(revision, Some(value));
+        match doubted {
+            Some((doubt, value)) => self.take_back(doubt, before, &value, now),
+            None => replaced.and_then(|lost| overruled(&lost, self.known()?)),
         }
     }
 
@@ -583,7 +591,8 @@ impl Account {
         kept.follow(value);
         let lost = kept_restricts.then(|| overruled(value, &kept)).flatten();
         let origin = Origin::TakesBack(value.id.clone());
-        self.pending = Some(Pending { value: kept, base: self.revision(), origin, is_doubtful: false });
+        let base = self.revision();
+        self.pending = Some(Box::new(Pending { value: kept, base, origin, is_doubtful: false }));
         lost
     }
 
@@ -596,7 +605,7 @@ impl Account {
         let pending = self.pending.take();
         let mut doubts = std::mem::take(&mut self.doubts);
         let mut lost = None;
-        if let Some(Pending { value, origin, .. }) = &pending {
+        if let Some(Pending { value, origin, .. }) = pending.as_deref() {
             if let Origin::TakesBack(id) = origin {
                 // Other replicas may hold the value, and put it back.
                 let instead = value.standing.is_none().then(|| value.clone());
@@ -605,7 +614,7 @@ impl Account {
             let won = held.as_ref().filter(|held| held.id != value.id);
             lost = won.and_then(|held| overruled(value, held));
         }
-        let put_back = match (held, pending) {
+        let put_back = match (held, pending.map(|pending| *pending)) {
             (Some(held), Some(own))
                 if own.origin == Origin::Here && own.value.id == held.id && !known_restricts =>
             {
@@ -621,7 +630,7 @@ impl Account {
             }
             (None, _) => None,
         };
-        *self = Account { known: None, pending: put_back, doubts };
+        *self = Account { known: None, pending: put_back.map(Box::new), doubts };
         lost
     }
 
@@ -747,7 +756,7 @@ mod tests {
         // The next write expects the revision of the unreadable value.
         let mut clear = cleared("c");
         assert_eq!(account.change(&mut clear, now), Course::BrokerFirst);
-        assert_eq!(clear.replaces, Some(WriteId("a".to_owned())));
+        assert_eq!(clear.replaces, Some(WriteId("a".into())));
         account.changed_at_broker(&clear, 7, None);
         assert_eq!(account.standing(now), None);
     }
@@ -759,8 +768,8 @@ mod tests {
         account.arrived(5, Some(cleared("a")), now);
         assert_eq!(account.change(&mut suspended("b"), now), Course::LocalFirst);
         // The process may have ended while the value was sent.
-        account.sent(&WriteId("b".to_owned()));
-        account.doubt(&WriteId("c".to_owned()));
+        account.sent(&WriteId("b".into()));
+        account.doubt(&WriteId("c".into()));
         let json = serde_json::to_string(&account.saved()).unwrap();
         assert_eq!(Account::restore(serde_json::from_str(&json).unwrap()), account);
         let (write, _) = account.reconcile(now);
@@ -816,7 +825,7 @@ mod tests {
         }
         let control = "\u{1}".repeat(MAX_REASON_BYTES);
         let standing = Standing { condition: Condition::Draining, reason: control, until: None };
-        let long = WriteId("i".repeat(MAX_TEXT_BYTES));
+        let long = WriteId("i".repeat(MAX_TEXT_BYTES).into());
         let value = Value { standing: Some(standing), earlier: vec![long; MAX_EARLIER], ..suspended("a") };
         assert!(value.to_json().len() <= MAX_VALUE_BYTES);
         assert!(Value::from_json(&value.to_json()).is_ok());
@@ -863,10 +872,10 @@ mod tests {
         }
         // Another replica clears the account before: its request wins, and is reported.
         let (later, _) = change(&mut restored, cleared("4"));
-        assert_eq!(later.replaces, Some(WriteId("1".to_owned())));
+        assert_eq!(later.replaces, Some(WriteId("1".into())));
         assert_eq!(account.arrived(3, Some(Value { replaces: None, ..cleared("4") }), now), None);
         let (write, overruled) = account.reconcile(now);
-        assert_eq!((write, overruled.map(|it| it.lost.id.0)), (None, Some("1".to_owned())));
+        assert_eq!((write, overruled.map(|it| it.lost.id.0)), (None, Some("1".into())));
         assert_eq!(account.standing(now), None);
     }
 
@@ -901,7 +910,7 @@ mod tests {
         for account in [&mut one, &mut restored] {
             let (clearing, course) = change(account, cleared("2"));
             assert_eq!((course, account.standing(now).is_some()), (Course::BrokerFirst, true));
-            account.changed_at_broker(&clearing, 1, Some(&WriteId("1".to_owned())));
+            account.changed_at_broker(&clearing, 1, Some(&WriteId("1".into())));
             assert_eq!(account.standing(now), None);
             let mut two = two.clone();
             two.arrived(1, Some(clearing), now);
@@ -924,7 +933,7 @@ mod tests {
         }
         let (clearing, course) = change(&mut one, cleared("3"));
         assert_eq!((course, one.standing(now).is_some()), (Course::BrokerFirst, true));
-        one.changed_at_broker(&clearing, 1, Some(&WriteId("2".to_owned())));
+        one.changed_at_broker(&clearing, 1, Some(&WriteId("2".into())));
         two.arrived(1, Some(clearing), now);
         assert_eq!(two.reconcile(now), (None, None));
         assert_eq!((one.standing(now), two.standing(now)), (None, None));

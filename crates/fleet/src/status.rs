@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use switchboard_model::UnixMillis;
 use switchboard_release::{Envelope, Manifest};
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::backoff::jittered;
 use crate::bus::{Bucket, Bus, BusError, Entry, decode_token, encode_token};
@@ -22,6 +22,9 @@ const MIN_INTERVAL: Duration = Duration::from_millis(200);
 /// otherwise write a million times for a thousand standings. The write is put off by up to the same time, because
 /// all replicas would otherwise write at the moment at which they receive a standing.
 const REVISION_INTERVAL: Duration = Duration::from_secs(2);
+/// The pause after another revision of the standings, in which no change is looked at. Each of many standings would
+/// otherwise wake the task.
+const REVISION_PAUSE: Duration = Duration::from_millis(50);
 const FIRST_RETRY: Duration = Duration::from_millis(500);
 const LAST_RETRY: Duration = Duration::from_secs(5);
 /// The maximum length of a status in bytes. Longer ones are not read.
@@ -174,14 +177,16 @@ pub async fn report(
                     if changed.is_err() {
                         return;
                     }
-                    match current.change_to(&status.borrow_and_update()) {
+                    let change = current.change_to(&status.borrow_and_update());
+                    match change {
                         Some(Change::Other) => next = next.min(written + MIN_INTERVAL),
                         Some(Change::Revision) if !has_revision => {
                             has_revision = true;
                             let spread = REVISION_INTERVAL.mul_f64(fastrand::f64());
                             next = next.min((written + REVISION_INTERVAL).max(Instant::now() + spread));
                         }
-                        Some(Change::Revision) | None => {}
+                        Some(Change::Revision) => sleep(REVISION_PAUSE).await,
+                        None => {}
                     }
                 }
                 // The sender lives as long as the bus.

@@ -45,7 +45,8 @@ pub enum WatchEvent {
     MemoryLost(Memory),
     /// A value, or the deletion of one. Revisions grow until the next [`WatchEvent::MemoryLost`].
     Entry(Entry),
-    /// Every entry up to this position was reported, and the broker is alive. Repeated at intervals.
+    /// Every entry up to this position was reported, and the broker is alive. Comes once after the bucket was
+    /// reached, and at intervals while nothing else comes. The entries between them are reported as they arrive.
     Current(Position),
     /// The bucket cannot be read at the moment. The watch goes on by itself.
     Lost(BusError),
@@ -86,6 +87,11 @@ impl Watch {
     /// Waits for the next event. May be cancelled without a loss. Returns `None` only if the runtime ends.
     pub async fn next(&mut self) -> Option<WatchEvent> {
         self.events.recv().await
+    }
+
+    /// Returns the next event if one is there.
+    pub fn try_next(&mut self) -> Option<WatchEvent> {
+        self.events.try_recv().ok()
     }
 }
 
@@ -150,8 +156,9 @@ impl Supervisor {
 
         let stream = self.bus.stream(self.bucket).await?;
         let from = DeliverPolicy::ByStartSequence { start_sequence: resumed + 1 };
-        let (mut messages, mut pending) = self.bus.consume(&stream, self.bucket, from).await?;
-        if pending == 0 {
+        let (mut messages, pending) = self.bus.consume(&stream, self.bucket, from).await?;
+        let mut is_behind = pending > 0;
+        if !is_behind {
             // What came before the consumer was made and does not wait has been read, deleted or replaced.
             self.advance(last);
             self.report_current().await?;
@@ -168,14 +175,14 @@ impl Supervisor {
                         None => return Ok(End::Failed(BusError::Disconnected)),
                     };
                     let Some((entry, left)) = self.bus.read_entry(self.bucket, &message) else { continue };
-                    pending = left;
                     // The position moves with the report alone, because the wait for the reader may be cancelled.
                     let reader = self.events.clone();
                     let place = reader.reserve().await.map_err(|_| End::Reader)?;
                     // The library repeats messages when it makes its consumer again.
                     if self.advance(entry.revision) {
                         place.send(WatchEvent::Entry(entry));
-                        if pending == 0 {
+                        if is_behind && left == 0 {
+                            is_behind = false;
                             self.report_current().await?;
                         }
                     }

@@ -9,14 +9,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use parking_lot::Mutex;
-use switchboard_fleet::bus::{Bucket, Bus, BusError, BusSettings, Unreachable, random_id};
+use switchboard_fleet::bus::{Bucket, Bus, BusError, BusSettings, Unreachable};
 use switchboard_fleet::release::{
-    CURRENT_KEY, Candidate, Current, Judgement, ROLLOUT_KEY, Reason, Rollout, judge,
+    CURRENT_KEY, Candidate, Current, Judgement, ROLLOUT_KEY, Reason, Rollouts, judge,
 };
 use switchboard_fleet::shared::{
     BusWrite, Changes, Key, Outcome, Reply, Request, SharedEvent, SharedStandings, Ticket, exchange,
+    random_write_id,
 };
-use switchboard_fleet::standings::{Standing, Value, WriteId};
+use switchboard_fleet::standings::{Standing, Value};
 use switchboard_fleet::status::{ReplicaStatus, ReportHealth, State, report, rfc3339};
 use switchboard_fleet::watch::{Watch, WatchEvent};
 use switchboard_model::UnixMillis;
@@ -25,7 +26,7 @@ use switchboard_snapshot::header;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::{Notify, oneshot, watch};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::sleep;
 
 /// The interval at which a daemon looks for standings that are put back.
@@ -102,7 +103,7 @@ struct Shared {
 #[derive(Default)]
 struct Release {
     manifest: Option<(Manifest, String)>,
-    rollouts: BTreeMap<u64, Rollout>,
+    rollouts: Rollouts,
     is_current: bool,
     serving: Option<(u64, String)>,
 }
@@ -177,7 +178,7 @@ impl SimulatedReplica {
     pub fn begin(&self, key: Key, standing: Option<Standing>) -> Result<oneshot::Receiver<Reply>, BusError> {
         let (sender, receiver) = oneshot::channel();
         let now = now();
-        let request = Request { key, standing, since: rfc3339(now), by: None, id: WriteId(random_id()?) };
+        let request = Request { key, standing, since: rfc3339(now), by: None, id: random_write_id()? };
         let mut shared = self.inner.shared.lock();
         let begun = shared.standings.request(request, now, Instant::now());
         shared.waiting.insert(begun.ticket, sender);
@@ -242,32 +243,38 @@ impl Inner {
         let this = Arc::clone(&self);
         let report =
             report(bus.clone(), self.status.subscribe(), watch::Sender::new(ReportHealth::default()));
-        let exchange = exchange(bus.clone(), None, writes, move |event| this.receive(event));
-        tokio::join!(report, exchange, self.watch_release(&bus));
+        let exchange = exchange(bus.clone(), None, writes, move |events| this.receive(events));
+        // Tasks of their own, as in a daemon, so that an event of one does not wake the others. They end with this one.
+        let mut tasks = JoinSet::new();
+        tasks.spawn(report);
+        tasks.spawn(exchange);
+        self.watch_release(&bus).await;
     }
 
-    /// Receives an event of the exchange of standings, as the writer of the standings and the replica of a daemon do.
-    fn receive(&self, event: SharedEvent) {
-        let now = now();
+    /// Receives events of the exchange of standings, as the writer of the standings and the replica of a daemon do.
+    fn receive(&self, events: Vec<SharedEvent>) {
+        let (now, at) = (now(), Instant::now());
         let mut revision = None;
         let mut shared = self.shared.lock();
         let was_current = shared.is_current;
-        let changes = match event {
-            SharedEvent::Written(key, ticket, outcome) => {
-                shared.standings.written(&key, ticket, &outcome, now, Instant::now())
-            }
-            SharedEvent::Watched(event, _) => {
-                (shared.is_current, revision) = match &event {
-                    WatchEvent::Entry(entry) => (was_current, Some(entry.revision)),
-                    WatchEvent::Current(position) => (true, Some(position.revision)),
-                    WatchEvent::MemoryLost(_) => (false, Some(0)),
-                    WatchEvent::Reached(_) | WatchEvent::Lost(_) => (false, None),
-                };
-                shared.standings.watched(event, now, Instant::now())
-            }
-        };
+        for event in events {
+            let changes = match event {
+                SharedEvent::Written(key, ticket, outcome) => {
+                    shared.standings.written(&key, ticket, &outcome, now, at)
+                }
+                SharedEvent::Watched(event, _) => {
+                    (shared.is_current, revision) = match &event {
+                        WatchEvent::Entry(entry) => (shared.is_current, Some(entry.revision)),
+                        WatchEvent::Current(position) => (true, Some(position.revision)),
+                        WatchEvent::MemoryLost(_) => (false, Some(0)),
+                        WatchEvent::Reached(_) | WatchEvent::Lost(_) => (false, revision),
+                    };
+                    shared.standings.watched(event, now, at)
+                }
+            };
+            self.carry_out(&mut shared, changes);
+        }
         let is_current = shared.is_current;
-        self.carry_out(&mut shared, changes);
         drop(shared);
         if let Some(revision) = revision {
             self.status.send_modify(|status| status.standings_revision = revision);
@@ -337,8 +344,10 @@ impl Inner {
         let mut release = self.release.lock();
         let was_current = release.is_current;
         match event {
-            WatchEvent::Reached(_) | WatchEvent::MemoryLost(_) | WatchEvent::Lost(_) => {
+            WatchEvent::Reached(_) | WatchEvent::Lost(_) => release.is_current = false,
+            WatchEvent::MemoryLost(_) => {
                 release.is_current = false;
+                release.rollouts = Rollouts::default();
             }
             WatchEvent::Current(_) => release.is_current = true,
             WatchEvent::Entry(entry) => match (&*entry.key, &entry.value) {
@@ -347,11 +356,8 @@ impl Inner {
                     release.manifest =
                         read.and_then(|current| Some((current.manifest(None).ok()?, current.identity())));
                 }
-                (ROLLOUT_KEY, Some(value)) => {
-                    if let Ok(rollout) = Rollout::parse(value) {
-                        release.rollouts.insert(rollout.generation, rollout);
-                    }
-                }
+                // As in a daemon, a value that cannot be read changes nothing.
+                (ROLLOUT_KEY, value) => drop(release.rollouts.receive(value.as_deref())),
                 _ => {}
             },
         }
@@ -373,7 +379,7 @@ impl Inner {
             floor: 0,
             rejected: None,
         };
-        let rollout = rollouts.get(&generation).copied();
+        let rollout = rollouts.of(generation);
         let (state, reason) = match judge(manifest, identity, rollout, &candidate, now()) {
             Judgement::Serving => (State::Serving, None),
             Judgement::Fetch(variant) => {

@@ -323,11 +323,12 @@ fn prepare(offer: Offer, publication: &Publication<'_>, seen: &Seen) -> Result<P
                      the options out, or remove the .release file and sign with --key",
                 ));
             }
-            if manifest.generation <= current {
+            if manifest.generation <= current || manifest.generation < seen.served {
                 return Err(failed(format!(
-                    "the signed snapshot has the generation {}, and the fleet serves {current}: compile the registry \
-                     again, and sign the new file",
-                    manifest.generation
+                    "the signed snapshot has the generation {}, and the fleet serves {}: compile the registry again, \
+                     and sign the new file",
+                    manifest.generation,
+                    current.max(seen.served)
                 )));
             }
             let all = [snapshot.bytes().to_vec()].into_iter().chain(others);
@@ -510,6 +511,8 @@ fn resume(
         if replicas.has_rejected_bytes() {
             output::print("replicas that rejected the bytes fetch them again\n")?;
         }
+    } else {
+        replicas.count_refusals_from_before();
     }
     if publication.waves.is_empty() {
         // A rollout that cannot be read is replaced too.

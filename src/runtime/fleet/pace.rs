@@ -11,7 +11,7 @@ const WINDOW: Duration = Duration::from_millis(100);
 /// The number of arrivals in a window beyond which later ones are batched: 200 a second.
 const FREQUENT: u32 = 20;
 /// The time for which the thread of the replica sleeps while standings are batched.
-const PAUSE: Duration = Duration::from_millis(5);
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// Decides when the thread of the replica sleeps before it waits for the broker.
 #[derive(Debug, Default)]

@@ -241,24 +241,25 @@ impl Replica {
     /// Exchanges standings with the broker, until the writer of the standings ends it.
     fn exchange(&self, Exchange { position, writes, mut report }: Exchange, bus: &Bus) {
         let (shared, status) = (Arc::clone(&self.shared), self.status.clone());
-        let report = move |event: SharedEvent| {
-            if let SharedEvent::Watched(event, _) = &event {
-                let revision = match event {
-                    WatchEvent::Entry(entry) => Some(entry.revision),
+        let report = move |events: Vec<SharedEvent>| {
+            let (now, mut revision) = (Instant::now(), None);
+            for event in &events {
+                let SharedEvent::Watched(event, _) = event else { continue };
+                revision = match event {
+                    WatchEvent::Entry(entry) => {
+                        shared.pace.arrived(now);
+                        Some(entry.revision)
+                    }
                     WatchEvent::Current(position) => Some(position.revision),
                     WatchEvent::MemoryLost(_) => Some(0),
-                    WatchEvent::Reached(_) | WatchEvent::Lost(_) => None,
+                    WatchEvent::Reached(_) | WatchEvent::Lost(_) => revision,
                 };
-                if let Some(revision) = revision {
-                    let now = Instant::now();
-                    if matches!(event, WatchEvent::Entry(_)) {
-                        shared.pace.arrived(now);
-                    }
-                    shared.view.lock().heard = now;
-                    status.send_modify(|status| status.standings_revision = revision);
-                }
             }
-            report(event);
+            if let Some(revision) = revision {
+                shared.view.lock().heard = now;
+                status.send_modify(|status| status.standings_revision = revision);
+            }
+            report(events);
         };
         tokio::spawn(exchange(bus.clone(), position, writes, report));
     }
@@ -306,6 +307,7 @@ impl Replica {
             WatchEvent::Reached(_) => self.is_caught_up = false,
             WatchEvent::MemoryLost(_) => {
                 self.is_caught_up = false;
+                self.rollouts = Rollouts::default();
                 (self.observer)(&FleetEvent::MemoryLost);
             }
             WatchEvent::Current(_) => self.is_caught_up = true,
@@ -327,11 +329,7 @@ impl Replica {
                 self.failed = None;
                 if self.received.as_ref().is_some_and(|before| before.revision != entry.revision) {
                     self.rejected.take_if(|(_, failure)| failure.reason == Reason::Digest);
-                }
-                let sources = |current: &Result<Current, String>| {
-                    current.as_ref().map(|current| current.sources.clone()).unwrap_or_default()
-                };
-                if self.received.as_ref().is_some_and(|it| sources(&it.current) != sources(&current)) {
+                    // It may be reading what was repaired.
                     self.cancel_fetch();
                 }
                 let revision = entry.revision;
@@ -407,28 +405,36 @@ impl Replica {
     }
 
     fn done(&mut self, done: Done) {
-        if matches!(done, Done::Troubled) {
-            // The fetch goes on. The next step shows its trouble.
-            return;
-        }
-        let identity = match std::mem::replace(&mut self.task, Task::Idle) {
-            Task::Fetch { identity, .. } | Task::Place { identity, .. } => identity,
-            Task::Idle => return,
-        };
         match done {
-            Done::Fetched(Ok(ready)) => self.place(Some(ready), identity),
-            Done::Placed(Ok(())) => {
-                self.placed = Some(identity.clone());
-                self.is_file_refused = false;
-                self.offered = Some((identity, Instant::now()));
-                self.reload.fs_event();
-            }
+            // The fetch goes on. The next step shows its trouble.
             Done::Troubled => {}
-            // The bytes of a source do not become right by themselves.
-            Done::Fetched(Err(failure)) if failure.reason == Reason::Digest => {
-                self.rejected = Some((identity, failure));
+            Done::Fetched(fetched) => {
+                let Task::Fetch { identity, .. } = std::mem::replace(&mut self.task, Task::Idle) else {
+                    return;
+                };
+                match fetched {
+                    Ok(ready) => self.place(Some(ready), identity),
+                    // The bytes of a source do not become right by themselves.
+                    Err(failure) if failure.reason == Reason::Digest => {
+                        self.rejected = Some((identity, failure));
+                    }
+                    Err(failure) => self.set_failed(identity, failure),
+                }
             }
-            Done::Fetched(Err(failure)) | Done::Placed(Err(failure)) => self.set_failed(identity, failure),
+            Done::Placed(placed) => {
+                let Task::Place { identity, .. } = std::mem::replace(&mut self.task, Task::Idle) else {
+                    return;
+                };
+                match placed {
+                    Ok(()) => {
+                        self.placed = Some(identity.clone());
+                        self.is_file_refused = false;
+                        self.offered = Some((identity, Instant::now()));
+                        self.reload.fs_event();
+                    }
+                    Err(failure) => self.set_failed(identity, failure),
+                }
+            }
         }
     }
 

@@ -4,14 +4,11 @@
 use std::collections::{BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 
-use switchboard_fleet::bus::random_id;
 use switchboard_fleet::shared::{
     BusWrite, Changes, InForce, Key, Record as SharedRecord, Reply as SharedReply, SharedEvent,
-    SharedStandings, Ticket,
+    SharedStandings, Ticket, random_write_id,
 };
-use switchboard_fleet::standings::{
-    Account, SavedAccount, Standing as SharedStanding, Value as SharedValue, WriteId,
-};
+use switchboard_fleet::standings::{Account, SavedAccount, Standing as SharedStanding, Value as SharedValue};
 use switchboard_fleet::status::rfc3339;
 use switchboard_fleet::watch::Position;
 use switchboard_model::UnixMillis;
@@ -30,7 +27,7 @@ pub struct Exchange {
     /// The writes to carry out. The exchange ends with its sender.
     pub writes: UnboundedReceiver<BusWrite>,
     /// Receives the events of the exchange, from any thread.
-    pub report: Box<dyn FnMut(SharedEvent) + Send>,
+    pub report: Box<dyn FnMut(Vec<SharedEvent>) + Send>,
 }
 
 /// Starts the exchange on the runtime of the fleet.
@@ -101,7 +98,7 @@ impl Shared {
     pub(super) fn start(
         standings: SharedStandings,
         start: StartExchange,
-        report: impl FnMut(SharedEvent) + Send + 'static,
+        report: impl FnMut(Vec<SharedEvent>) + Send + 'static,
     ) -> Shared {
         let (writes, receiver) = unbounded_channel();
         let position = standings.position().cloned();
@@ -292,9 +289,9 @@ pub(super) fn returning(
 /// Returns the value of a change from outside the fleet. `None` if the system has no random bytes.
 fn pending_value(standing: Option<&Standing>) -> Option<SharedValue> {
     Some(SharedValue {
-        id: WriteId(random_id().ok()?),
+        id: random_write_id().ok()?,
         standing: standing.map(Standing::to_shared),
-        since: rfc3339(standing.and_then(|standing| standing.since).unwrap_or_default()),
+        since: rfc3339(standing.and_then(|standing| standing.since).unwrap_or_default()).into(),
         by: standing.and_then(|standing| standing.by.as_deref()).map(str::to_owned),
         replaces: None,
         earlier: Vec::new(),

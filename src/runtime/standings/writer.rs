@@ -12,12 +12,11 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant, SystemTime};
 
 use parking_lot::Mutex;
-use switchboard_fleet::bus::random_id;
 use switchboard_fleet::shared::{
     Begun, BusWrite, Changes, Key, Outcome, Record as SharedRecord, Reply as SharedReply,
-    Request as SharedRequest, SharedEvent, SharedStandings,
+    Request as SharedRequest, SharedEvent, SharedStandings, random_write_id,
 };
-use switchboard_fleet::standings::{Value, WriteId};
+use switchboard_fleet::standings::Value;
 use switchboard_fleet::status::rfc3339;
 use switchboard_model::UnixMillis;
 use switchboard_registry::Stamp;
@@ -93,8 +92,8 @@ pub enum ChangeLogError {
 
 enum Request {
     Change(StandingChange, Author, Reply),
-    /// An event of the exchange with the broker.
-    Shared(SharedEvent),
+    /// Events of the exchange with the broker.
+    Shared(Vec<SharedEvent>),
     /// Calls the function after the journal is released.
     HandOver(Box<dyn FnOnce() + Send>),
 }
@@ -294,10 +293,10 @@ impl StandingsWriter {
         for request in std::iter::once(first).chain(more) {
             match request {
                 Request::HandOver(then) => hand_over = Some(then),
-                Request::Shared(event) => {
-                    // Before the event, because a request that fails is undone.
+                Request::Shared(events) => {
+                    // Before the events, because a request that fails is undone.
                     self.carry_out_requests(std::mem::take(&mut begun));
-                    self.receive(event);
+                    events.into_iter().for_each(|event| self.receive(event));
                 }
                 Request::Change(mut change, author, reply) => match self.check(&change) {
                     Err(error) => reply(Err(error)),
@@ -564,7 +563,7 @@ impl StandingsWriter {
         if let Some(fleet) = &mut self.fleet
             && let Some((start, events)) = fleet.start.take()
         {
-            let report = move |event| drop(events.send(Request::Shared(event)));
+            let report = move |reported| drop(events.send(Request::Shared(reported)));
             fleet.shared = Some(Shared::start(standings, start, report));
         }
         self.write_status();
@@ -605,8 +604,8 @@ impl StandingsWriter {
         reply: Reply,
     ) -> Result<BegunRequest, (StandingError, Reply)> {
         let now = UnixMillis::from(SystemTime::now());
-        let id = match random_id() {
-            Ok(id) => WriteId(id),
+        let id = match random_write_id() {
+            Ok(id) => id,
             Err(error) => return Err((StandingError::NoBroker(error.to_string()), reply)),
         };
         let generation = self.store.current().map(|current| current.snapshot.generation());

@@ -19,7 +19,7 @@ use switchboard_release::Variant;
 
 use fleet_testbed::broker::{Broker, programs};
 
-const STALL: Duration = Duration::from_millis(300);
+const STALL: Duration = Duration::from_secs(1);
 
 /// A web server with an answer for each request, in order. The last answer is repeated.
 struct Server {
@@ -316,7 +316,7 @@ async fn failures_name_the_server_and_are_reported_while_the_fetch_goes_on() {
     fetch_by(fetcher, &variant, current, &bytes).await.unwrap();
     let expected = [
         format!("{name} answered 503, and asks for a pause of 1 s"),
-        format!("{name} sent no byte for 0.3 s"),
+        format!("{name} sent no byte for 1 s"),
         format!("{name} answered 403"),
     ];
     assert_eq!(*reports.lock().unwrap(), expected);

@@ -273,11 +273,11 @@ impl State {
                 self.ids += 1;
                 let standing =
                     request.map(|condition| Standing { condition, reason: String::new(), until: None });
-                let id = WriteId(self.ids.to_string());
+                let id = WriteId(self.ids.to_string().into());
                 let mut value = Value {
                     id,
                     standing,
-                    since: String::new(),
+                    since: String::new().into(),
                     by: None,
                     replaces: None,
                     earlier: Vec::new(),

@@ -522,7 +522,8 @@ async fn wave_stops_at_the_first_rejection_of_this_release() {
     assert!(result.unwrap_err().to_string().contains(&format!("{} rejected the release (disk)", first[0])));
 }
 
-/// Waits of a wave are named. A rejection from before a wave goes on does not stop it again.
+/// Waits of a wave are named. A rejection from before does not stop it again, if the release is written again: else it
+/// does.
 #[tokio::test]
 #[cfg_attr(not(has_nats_server), ignore = "needs nats-server: apt-get install nats-server")]
 async fn wave_that_goes_on_names_the_replicas_that_it_waits_for() {
@@ -541,6 +542,11 @@ async fn wave_that_goes_on_names_the_replicas_that_it_waits_for() {
     let mut replicas = place.publisher.replicas().await.unwrap();
     assert!(replicas.has_rejected_bytes());
     let mut announced = place.publisher.resume(&place.publisher.read().await.unwrap()).unwrap();
+    replicas.count_refusals_from_before();
+    let (result, _) = place.run_waves(&mut announced, &mut replicas, Duration::ZERO, async |_| {}).await;
+    assert!(result.unwrap_err().to_string().contains(&format!("{} rejected the release (digest)", first[0])));
+
+    let mut replicas = place.publisher.replicas().await.unwrap();
     let (result, events) = place
         .run_waves(&mut announced, &mut replicas, Duration::ZERO, async |event| match event {
             WaveEvent::Waiting { replicas, others } => {

@@ -29,12 +29,12 @@ fn request(account: usize, condition: Option<Condition>, id: &str) -> Request {
         standing,
         since: "2026-11-29T00:00:00Z".to_owned(),
         by: None,
-        id: WriteId(id.to_owned()),
+        id: WriteId(id.into()),
     }
 }
 
 fn value_of(Request { id, standing, since, by, .. }: Request) -> Value {
-    Value { id, standing, since, by, replaces: None, earlier: Vec::new() }
+    Value { id, standing, since: since.into(), by, replaces: None, earlier: Vec::new() }
 }
 
 fn rank(value: Option<&Value>) -> u8 {
@@ -481,7 +481,7 @@ fn restriction_that_meets_a_more_restrictive_one_loses() {
     let write = &clear.changes.writes[0];
     standings.written(&write.key, write.ticket, &Outcome::Conflict, NOW, at);
     let mut late = value_of(request(0, Some(Condition::Suspended), "4"));
-    late.replaces = Some(WriteId("2".to_owned()));
+    late.replaces = Some(WriteId("2".into()));
     let changes = standings.watched(entry(2, 0, &late), NOW, at);
     assert_eq!((changes.writes.len(), changes.writes[0].expected), (1, 2));
     let write = &changes.writes[0];
@@ -571,7 +571,9 @@ impl Live {
     fn start(bus: &Bus) -> Live {
         let (writes, to_write) = unbounded_channel();
         let (report, events) = unbounded_channel();
-        tokio::spawn(exchange(bus.clone(), None, to_write, move |event| drop(report.send(event))));
+        tokio::spawn(exchange(bus.clone(), None, to_write, move |events| {
+            events.into_iter().for_each(|event| drop(report.send(event)));
+        }));
         Live { standings: SharedStandings::default(), writes, events }
     }
 
