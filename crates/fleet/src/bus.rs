@@ -413,7 +413,8 @@ impl Bus {
         format!("$KV.{}_{}.", self.prefix, bucket.suffix())
     }
 
-    /// Returns the value of a key, as the leader of the bucket has it.
+    /// Returns the value of a key, as the leader of the bucket has it. Call [`memory`](Self::memory) before, if the
+    /// bucket may be about to be created.
     ///
     /// # Errors
     /// Returns an error if the broker does not answer, or has no such bucket.
@@ -524,13 +525,25 @@ impl Bus {
     /// # Errors
     /// Returns an error if the broker does not answer, has no such bucket, or has no epoch.
     pub async fn memory(&self, bucket: Bucket) -> Result<(Memory, u64), BusError> {
-        let epoch = self.get(Bucket::Release, EPOCH_KEY).await?.and_then(|entry| entry.value);
+        let release = self.stream(Bucket::Release).await?;
+        let epoch = self.epoch(&release).await?.and_then(|entry| entry.value);
         let epoch = epoch.and_then(|value| String::from_utf8(value.to_vec()).ok());
         let epoch = epoch.ok_or_else(|| BusError::NoEpoch(self.stream_name(Bucket::Release)))?;
-        let stream = self.stream(bucket).await?;
+        let stream = if bucket == Bucket::Release { release } else { self.stream(bucket).await? };
         let info = stream.cached_info();
         let created = info.created.unix_timestamp_nanos().to_string();
         Ok((Memory { epoch, created }, info.state.last_sequence))
+    }
+
+    /// Returns the entry of the epoch. `release` is the stream of the release with fresh information.
+    ///
+    /// nats-server 2.9 crashes if a value is requested while its stream is being created, which replicas that wait for
+    /// the buckets would do. Such a stream has no message.
+    async fn epoch(&self, release: &JetStream) -> Result<Option<Entry>, BusError> {
+        if release.cached_info().state.messages == 0 {
+            return Ok(None);
+        }
+        self.get(Bucket::Release, EPOCH_KEY).await
     }
 
     /// Opens the stream of a bucket, with fresh information about it.
@@ -626,7 +639,7 @@ impl Bus {
             };
             reports.push(BucketReport { stream: name, created, differences: compare(&wanted, &found) });
         }
-        let epoch = self.get(Bucket::Release, EPOCH_KEY).await?;
+        let epoch = self.epoch(&self.stream(Bucket::Release).await?).await?;
         if epoch.as_ref().is_some_and(|epoch| epoch.value.is_some()) {
             return Ok(reports);
         }

@@ -222,6 +222,7 @@ async fn write(bus: &Bus, status: &ReplicaStatus, compares: bool) -> Result<Opti
 /// # Errors
 /// Returns an error if the broker does not answer.
 pub async fn fleet_status(bus: &Bus) -> Result<FleetStatus, BusError> {
+    bus.memory(Bucket::Release).await?;
     let current = bus.get(Bucket::Release, CURRENT_KEY).await?.and_then(|entry| entry.value);
     let rollout = bus.get(Bucket::Release, ROLLOUT_KEY).await?;
     let entries = bus.list(Bucket::Status).await?;
