@@ -4,10 +4,9 @@
 use std::fmt;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use jiff::Timestamp;
-use jiff::civil::DateTime;
+use jiff::SignedDuration;
+use jiff::civil::{DateTime, Time};
 use jiff::fmt::temporal::{Pieces, PiecesOffset};
-use jiff::tz::Offset;
 
 /// 1970-01-01 00:00, from which Unix times count.
 const EPOCH: DateTime = DateTime::constant(1970, 1, 1, 0, 0, 0, 0);
@@ -68,11 +67,12 @@ impl fmt::Display for UnixSeconds {
     /// Writes a date for midnight UTC, and otherwise a date-time in UTC, as RFC 3339 does: `2027-03-01` or
     /// `2027-03-01T08:00:00Z`. Writes the number of a time outside the years of RFC 3339.
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Ok(time) = Timestamp::from_second(self.0) else { return write!(out, "{}", self.0) };
-        if self.0.rem_euclid(i64::from(SECONDS_PER_DAY)) == 0 {
-            return write!(out, "{}", Offset::UTC.to_datetime(time).date());
+        let time = EPOCH.checked_add(SignedDuration::from_secs(self.0));
+        match time.ok().filter(|time| time.year() >= 0) {
+            None => write!(out, "{}", self.0),
+            Some(time) if time.time() == Time::midnight() => write!(out, "{}", time.date()),
+            Some(time) => write!(out, "{time}Z"),
         }
-        write!(out, "{time}")
     }
 }
 
@@ -180,7 +180,14 @@ mod tests {
 
     #[test]
     fn times_are_written_as_dates_or_in_utc() {
-        for text in ["2026-01-01", "1969-12-31", "2027-03-01T08:00:00Z", "9999-12-30"] {
+        for text in [
+            "2026-01-01",
+            "1969-12-31",
+            "2027-03-01T08:00:00Z",
+            "0001-01-01",
+            "9999-12-31",
+            "9999-12-31T23:59:59Z",
+        ] {
             assert_eq!(UnixSeconds::from_rfc3339(text).map(|time| time.to_string()).as_deref(), Some(text));
         }
         assert_eq!(UnixSeconds::MIN.to_string(), i64::MIN.to_string());
