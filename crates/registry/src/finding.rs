@@ -385,14 +385,22 @@ impl Findings {
         self.folded.extend(other.folded.iter().cloned());
     }
 
-    /// Gives every kept finding and label another place. The new places have no part of a line.
+    /// Gives every kept finding and label another place, also where the text of the finding names the place or the line of
+    /// a label. The new places have no part of a line.
     pub fn relocate(&mut self, place_of: impl Fn(&Place, &Span) -> Place) {
         for finding in &mut self.kept {
             finding.place = place_of(&finding.place, &finding.span);
             finding.span = Span::Line;
             for label in &mut finding.labels {
+                let (before, line) = (label.place.to_string(), format!(" on line {}", label.place.line));
                 label.place = place_of(&label.place, &label.span);
                 label.span = Span::Line;
+                for text in [&mut finding.message, &mut finding.help] {
+                    *text = text.replace(&before, &label.place.to_string());
+                    if label.place.has_no_file() {
+                        *text = text.replace(&line, "");
+                    }
+                }
             }
         }
     }

@@ -344,7 +344,8 @@ fn read_test(company: &str, keys: &Table<'_>, findings: &mut Findings) -> Option
     (findings.added() == added).then(|| Test { name, query: query.into(), expect, place })
 }
 
-/// Reads the query. Returns the JSON object that a gateway would send.
+/// Reads the query. Returns the JSON object that a gateway would send, with its fields in the order of
+/// [`QueryField::ALL`], because equal tests must compile to the same bytes.
 fn read_query(company: &str, table: &Table<'_>, findings: &mut Findings) -> String {
     table.report_unknown_keys(&QueryField::ALL.map(QueryField::as_str), findings);
     let mut json = Map::new();
@@ -383,7 +384,8 @@ fn read_query(company: &str, table: &Table<'_>, findings: &mut Findings) -> Stri
             None => {}
         }
     }
-    Value::Object(json).to_string()
+    let ordered = QueryField::ALL.iter().filter_map(|field| json.remove_entry(field.as_str()));
+    Value::Object(ordered.collect()).to_string()
 }
 
 fn read_expectation(table: &Table<'_>, findings: &mut Findings) -> Expectation {
