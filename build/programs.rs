@@ -6,7 +6,7 @@ use std::env;
 use std::path::PathBuf;
 
 /// Optional programs. Each sets the cfg `has_<name>`, with `_` instead of `-`.
-const PROGRAMS: [&str; 9] = [
+const PROGRAMS: [&str; 10] = [
     "chromium",
     "faketime",
     "haproxy",
@@ -14,6 +14,7 @@ const PROGRAMS: [&str; 9] = [
     "nats-server",
     "nginx",
     "openssl",
+    "postgres",
     "prometheus",
     "systemd-socket-activate",
 ];
@@ -24,7 +25,10 @@ pub(crate) fn set_cfgs() {
     if env::var_os("CI").is_some() {
         println!("cargo::rustc-cfg=ci");
     }
-    let folders: Vec<PathBuf> = env::var_os("PATH").iter().flat_map(env::split_paths).collect();
+    let mut folders: Vec<PathBuf> = env::var_os("PATH").iter().flat_map(env::split_paths).collect();
+    // Debian has the server's programs of each version in a folder that is not in PATH.
+    let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    folders.extend(versions.map(|version| version.path().join("bin")));
     let mut missing = false;
     for program in PROGRAMS {
         let cfg = format!("has_{}", program.replace('-', "_"));

@@ -1,0 +1,212 @@
+//! The address of a database, and the connection to it.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgRow};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, Row};
+use tokio::runtime::Builder;
+use tokio::time::timeout;
+
+use crate::DatabaseError;
+
+/// The time within which a connection must be made.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// The time within which a transaction that reads must end.
+const READ_TIMEOUT: Duration = Duration::from_secs(300);
+/// The parameters of a URL that have an effect, as psql has them.
+const PARAMETERS: [&str; 12] = [
+    "application_name",
+    "dbname",
+    "host",
+    "hostaddr",
+    "options",
+    "password",
+    "port",
+    "sslcert",
+    "sslkey",
+    "sslmode",
+    "sslrootcert",
+    "user",
+];
+
+/// The address of a database that has a registry, or shall have one.
+///
+/// `Display` writes the address without user, password and parameters.
+#[derive(Clone)]
+pub struct Database {
+    url: String,
+    options: PgConnectOptions,
+}
+
+/// The reason why a text is not the URL of a database. Does not repeat the URL.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct InvalidUrl(String);
+
+/// Returns whether a text is meant as the URL of a database: `postgres://…` or `postgresql://…`.
+pub fn is_database_url(text: &str) -> bool {
+    text.split_once("://").is_some_and(|(scheme, _)| matches!(scheme, "postgres" | "postgresql"))
+}
+
+impl Database {
+    /// Parses a URL such as `postgres://user@host:5432/name?sslmode=verify-full`. What the URL leaves out comes from
+    /// the variables of psql, such as `PGUSER` and `PGSSLROOTCERT`, and the password from `PGPASSWORD` or `PGPASSFILE`.
+    ///
+    /// # Errors
+    /// Fails for another scheme, a malformed URL, and a parameter without effect.
+    pub fn from_url(url: &str) -> Result<Database, InvalidUrl> {
+        if !is_database_url(url) {
+            return Err(InvalidUrl("expected postgres://USER@HOST:PORT/DATABASE".to_owned()));
+        }
+        // sqlx logs and ignores them, although a limit or a certificate may be meant.
+        let query = url.split_once('?').map_or("", |(_, query)| query.split('#').next().unwrap_or_default());
+        let names = query.split('&').map(|pair| pair.split('=').next().unwrap_or_default());
+        for name in names.filter(|name| !name.is_empty()) {
+            let is_known = PARAMETERS.contains(&name) || name.starts_with("options[");
+            // A name with other characters may be a part of a password that was not encoded.
+            let is_word = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte));
+            if !is_known && is_word && name.len() <= 32 {
+                let known = PARAMETERS.join(", ");
+                return Err(InvalidUrl(format!(
+                    "the parameter `{name}` of the URL is not known; known are {known}"
+                )));
+            } else if !is_known {
+                return Err(InvalidUrl("a parameter of the URL is not known".to_owned()));
+            }
+        }
+        let options = PgConnectOptions::from_str(url).map_err(|error| {
+            // sqlx writes these words once or twice.
+            let reason = error.to_string().replace("error with configuration: ", "");
+            InvalidUrl(format!(
+                "the URL of the database is malformed: {reason}; expected postgres://USER@HOST:PORT/DATABASE, with \
+                 special characters of a password encoded, such as %40 for an at sign"
+            ))
+        })?;
+        let has_name = options.get_application_name().is_some();
+        let options = if has_name { options } else { options.application_name("switchboard") };
+        // The statements of an import have the data of a registry. PgBouncer refuses extra_float_digits.
+        let options = options.disable_statement_logging().extra_float_digits(None);
+        Ok(Database { url: url.to_owned(), options })
+    }
+
+    /// Connects, and runs the work with the connection to its end. The transaction of work that fails is rolled back,
+    /// because the connection is closed.
+    pub(crate) fn run<T>(
+        &self,
+        limit: Limit,
+        work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, DatabaseError>,
+    ) -> Result<T, DatabaseError> {
+        let failed = |error: std::io::Error| {
+            DatabaseError::Connection(format!("cannot start the client of the database: {error}"))
+        };
+        let runtime = Builder::new_current_thread().enable_all().build().map_err(failed)?;
+        let too_slow = |limit: Duration| move |_| DatabaseError::Timeout { seconds: limit.as_secs() };
+        runtime.block_on(async {
+            let connecting = PgConnection::connect_with(&self.options);
+            let mut connection =
+                timeout(CONNECT_TIMEOUT, connecting).await.map_err(too_slow(CONNECT_TIMEOUT))??;
+            let done = match limit {
+                Limit::Read => {
+                    timeout(READ_TIMEOUT, work(&mut connection)).await.map_err(too_slow(READ_TIMEOUT))?
+                }
+                Limit::None => work(&mut connection).await,
+            }?;
+            // The work is done, so that a fault while the connection closes is none.
+            let _ = timeout(CONNECT_TIMEOUT, connection.close()).await;
+            Ok(done)
+        })
+    }
+}
+
+/// The limit on the time of a transaction.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Limit {
+    /// Five minutes.
+    Read,
+    /// None: an import takes as long as it takes, and a person watches it.
+    None,
+}
+
+impl fmt::Display for Database {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let options = &self.options;
+        let name = options.get_database().unwrap_or_else(|| options.get_username());
+        match options.get_socket() {
+            Some(folder) => write!(out, "postgres:///{name}?host={}", folder.display()),
+            None => write!(out, "postgres://{}:{}/{name}", options.get_host(), options.get_port()),
+        }
+    }
+}
+
+/// Without the URL, which may contain a password.
+impl fmt::Debug for Database {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "Database({self})")
+    }
+}
+
+impl PartialEq for Database {
+    fn eq(&self, other: &Database) -> bool {
+        self.url == other.url
+    }
+}
+
+impl Eq for Database {}
+
+/// Runs statements. Returns the rows of all of them.
+///
+/// All statements are sent as text, without parameters and without names, because poolers do not keep named statements.
+/// The text must contain no data.
+pub(crate) async fn rows(
+    connection: &mut PgConnection,
+    sql: impl Into<String>,
+) -> Result<Vec<PgRow>, DatabaseError> {
+    Ok(connection.fetch_all(sqlx::raw_sql(AssertSqlSafe(sql.into()))).await?)
+}
+
+/// Returns a column of a row as text. The statement must make it text.
+pub(crate) fn text(row: &PgRow, column: usize) -> Result<&str, DatabaseError> {
+    Ok(row.try_get(column)?)
+}
+
+/// Returns a column of a row as text, or `None` for null.
+pub(crate) fn optional_text(row: &PgRow, column: usize) -> Result<Option<&str>, DatabaseError> {
+    Ok(row.try_get(column)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn faults_of_a_url_are_named_without_the_url() {
+        for (url, fault) in [
+            ("mysql://u:secret@db/r", "expected postgres://USER@HOST:PORT/DATABASE"),
+            ("postgres://u:secret@db:port/r", "malformed: invalid port number"),
+            ("postgres://u:secret@db/r?sslmode=full", "malformed: unknown value \"full\" for `ssl_mode`"),
+            (
+                "postgres://u:secret@db/r?passfile=secret",
+                "`passfile` of the URL is not known; known are appl",
+            ),
+            ("postgres://u:a?secret%3d@db/r", "a parameter of the URL is not known"),
+        ] {
+            let error = Database::from_url(url).unwrap_err().to_string();
+            assert!(error.contains(fault) && !error.contains("secret"), "{error}");
+        }
+    }
+
+    #[test]
+    fn databases_are_described_without_user_password_and_parameters() {
+        for (url, described) in [
+            ("postgres://u:secret@db.example/r?sslmode=require", "postgres://db.example:5432/r"),
+            ("postgresql://u:secret@db.example:6432", "postgres://db.example:6432/u"),
+            ("postgres:///r?host=/run/postgresql&password=secret", "postgres:///r?host=/run/postgresql"),
+        ] {
+            let database = Database::from_url(url).unwrap();
+            assert_eq!(database.to_string(), described);
+            assert_eq!(format!("{database:?}"), format!("Database({described})"));
+        }
+    }
+}
