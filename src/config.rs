@@ -1103,11 +1103,15 @@ fn shown(value: &str) -> String {
 pub(crate) fn url_fault(path: &Path) -> Option<String> {
     let (scheme, _) = path.to_str()?.split_once("://")?;
     let fault = match scheme {
-        "postgres" | "postgresql" => "this build cannot read a registry in PostgreSQL, postgres://…",
+        "postgres" | "postgresql" => "a registry in PostgreSQL, postgres://…, is no source here",
         "nats" | "tls" => "this build cannot read the release of a fleet, nats://…",
         _ => "a source cannot be a URL",
     };
-    Some(format!("{fault}: name the folder of a registry or a snapshot file"))
+    let remedy = match scheme {
+        "postgres" | "postgresql" => ", which `switchboard db export` or `switchboard compile` make",
+        _ => "",
+    };
+    Some(format!("{fault}: name the folder of a registry or a snapshot file{remedy}"))
 }
 
 /// Returns what the parser of an option expects.

@@ -28,6 +28,7 @@ mod cli;
 mod clients;
 mod corruption;
 mod coverage;
+mod database;
 mod deploy;
 mod diff;
 mod documents;

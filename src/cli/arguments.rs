@@ -72,6 +72,9 @@ pub enum Command {
     /// Publish releases to a fleet of daemons, and show what the fleet serves
     #[command(subcommand, after_help = help::of("fleet").below_options())]
     Fleet(FleetCommand),
+    /// Keep a registry in PostgreSQL: make the schema, import folders, export a folder
+    #[command(subcommand, after_help = help::of("db").below_options())]
+    Db(DbCommand),
     /// Print a script that completes commands and options in a shell
     Completions(CompletionsArguments),
     /// Print the man page, or write a page for each command into a folder
@@ -112,7 +115,8 @@ impl LimitArguments {
 #[derive(Debug, Args)]
 #[command(after_help = help::of("compile").below_options())]
 pub struct CompileArguments {
-    /// Registry folder to compile, or snapshot file or release of a fleet (nats://…) that gets a new generation
+    /// Registry folder or database (postgres://…) to compile, or snapshot file or release of a fleet (nats://…) that
+    /// gets a new generation
     #[arg(value_name = "SOURCE", value_hint = ValueHint::AnyPath)]
     pub source: PathBuf,
     /// Snapshot file to write, or - for standard output; replaces an existing file
@@ -134,7 +138,7 @@ pub struct CompileArguments {
 #[derive(Debug, Args)]
 #[command(after_help = help::of("check").below_options())]
 pub struct CheckArguments {
-    /// Registry folder, snapshot file, or release of a fleet (nats://…) to check
+    /// Registry folder, database (postgres://…), snapshot file, or release of a fleet (nats://…) to check
     #[arg(value_name = "SOURCE", value_hint = ValueHint::AnyPath)]
     pub source: PathBuf,
     /// Exit with code 1 if the tests cover less than this share of the chain steps, in percent
@@ -154,10 +158,10 @@ pub struct CheckArguments {
 /// The arguments of `switchboard select` and `switchboard explain`.
 #[derive(Debug, Args)]
 pub struct QueryArguments {
-    /// Registry folder, snapshot file, or release of a fleet (nats://…) that the query is answered from
+    /// Registry folder, database (postgres://…), snapshot file, or release of a fleet (nats://…) that answers the query
     #[arg(long, value_name = "SOURCE", value_hint = ValueHint::AnyPath, conflicts_with_all = ["snapshot", "url"])]
     pub registry: Option<PathBuf>,
-    /// Snapshot file, registry folder, or release of a fleet (nats://…) that the query is answered from
+    /// Snapshot file, registry folder, database (postgres://…), or release of a fleet (nats://…) that answers the query
     #[arg(long, value_name = "SOURCE", value_hint = ValueHint::AnyPath, conflicts_with = "url")]
     pub snapshot: Option<PathBuf>,
     /// Data listener of a daemon that answers the query, such as http://127.0.0.1:7400, https://… or unix:PATH
@@ -187,7 +191,7 @@ pub struct QueryArguments {
 #[derive(Debug, Args)]
 #[command(after_help = help::of("coverage").below_options())]
 pub struct CoverageArguments {
-    /// Registry folder, snapshot file, or release of a fleet (nats://…) to analyze
+    /// Registry folder, database (postgres://…), snapshot file, or release of a fleet (nats://…) to analyze
     #[arg(value_name = "SOURCE")]
     pub source: PathBuf,
     /// The part of the snapshot to show.
@@ -278,10 +282,10 @@ pub enum CoverageFormat {
 #[derive(Debug, Args)]
 #[command(after_help = help::of("diff").below_options())]
 pub struct DiffArguments {
-    /// Old version: a registry folder, a snapshot file, or the release of a fleet (nats://…)
+    /// Old version: a registry folder, a database (postgres://…), a snapshot file, or the release of a fleet (nats://…)
     #[arg(value_name = "OLD")]
     pub old: PathBuf,
-    /// New version: a registry folder, a snapshot file, or the release of a fleet (nats://…)
+    /// New version: a registry folder, a database (postgres://…), a snapshot file, or the release of a fleet (nats://…)
     #[arg(value_name = "NEW")]
     pub new: PathBuf,
     /// The part of the snapshots to compare. Recorded queries are not limited to this part.
@@ -710,6 +714,74 @@ pub struct FleetAccessArguments {
     /// Private key of the client certificate, in PEM
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub fleet_key: Option<PathBuf>,
+}
+
+/// The commands of `switchboard db`.
+#[derive(Debug, Subcommand)]
+pub enum DbCommand {
+    /// Make the schema of a registry in a database, or upgrade it
+    Migrate(MigrateArguments),
+    /// Replace companies in a database by those of a registry folder, in one transaction
+    Import(ImportArguments),
+    /// Write the registry of a database to a folder
+    Export(ExportArguments),
+}
+
+/// The arguments of `switchboard db migrate`.
+#[derive(Debug, Args)]
+#[command(after_help = help::of("db migrate").below_options())]
+pub struct MigrateArguments {
+    /// The database.
+    #[command(flatten)]
+    pub database: DatabaseArguments,
+    /// Make the roles switchboard_reader and switchboard_editor, too
+    #[arg(long)]
+    pub roles: bool,
+}
+
+/// The arguments of `switchboard db import`.
+#[derive(Debug, Args)]
+#[command(after_help = help::of("db import").below_options())]
+pub struct ImportArguments {
+    /// Registry folder to import
+    #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub folder: PathBuf,
+    /// The database.
+    #[command(flatten)]
+    pub database: DatabaseArguments,
+    /// Companies to import, with commas between them
+    /// [default: all of the folder]
+    #[arg(long = "company", value_name = "ID", value_delimiter = ',', verbatim_doc_comment)]
+    pub companies: Vec<String>,
+    /// Show what would change, without writing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// The limits of the folder.
+    #[command(flatten)]
+    pub limits: LimitArguments,
+}
+
+/// The arguments of `switchboard db export`.
+#[derive(Debug, Args)]
+#[command(after_help = help::of("db export").below_options())]
+pub struct ExportArguments {
+    /// The database.
+    #[command(flatten)]
+    pub database: DatabaseArguments,
+    /// Folder to write, which must not exist or be empty
+    #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub folder: PathBuf,
+    /// The limits of the files.
+    #[command(flatten)]
+    pub limits: LimitArguments,
+}
+
+/// The database of a registry.
+#[derive(Debug, Args)]
+pub struct DatabaseArguments {
+    /// Database, such as postgres://editor@db.example/registry
+    #[arg(value_name = "URL", value_hint = ValueHint::Url)]
+    pub url: String,
 }
 
 /// The arguments of `switchboard completions`.

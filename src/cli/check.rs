@@ -7,13 +7,13 @@ use serde_json::{Value, json};
 use switchboard_model::{Region, UnixSeconds};
 use switchboard_pipeline::self_test::{CoveredSteps, TestCoverage, run_test};
 use switchboard_pipeline::test_coverage::{Suggestion, UncoveredStep};
-use switchboard_pipeline::{BuildFailure, BuildMode, BuiltSnapshot, SnapshotSource, build_snapshot};
-use switchboard_registry::{Code, Files, Findings, Place, ReadLimits, quoted_test};
+use switchboard_pipeline::{BuildFailure, BuildMode, BuiltSnapshot};
+use switchboard_registry::{Code, Files, Findings, Place, quoted_test};
 use switchboard_snapshot::Snapshot;
 
 use super::arguments::{CheckArguments, FormatArguments, OutputFormat};
-use super::output::{self, DIMMED, ERROR, HEADING, HELP, ProgressLine, SUCCESS, count};
-use super::source::{findings_json, findings_text, now, read_registry, read_snapshot, source_from_path};
+use super::output::{self, DIMMED, ERROR, HEADING, HELP, SUCCESS, count};
+use super::source::{ReadRegistry, findings_json, findings_text, now, read_snapshot, source_from_path};
 use super::{CommandError, Exit};
 
 /// The files of a snapshot, which has none.
@@ -48,11 +48,9 @@ pub(super) fn run(arguments: &CheckArguments) -> Result<Exit, CommandError> {
     let CheckArguments { source, fail_under, limits, access, output: FormatArguments { format } } = arguments;
     let seconds = now().to_seconds();
     let opened = source_from_path(source, access)?;
-    let checked = match &*opened {
-        SnapshotSource::Snapshot(path) | SnapshotSource::Fleet { file: path, .. } => {
-            check_snapshot(path, &opened.name(path), seconds)?
-        }
-        SnapshotSource::Registry(_) | SnapshotSource::Demo => check_registry(source, limits.limits())?,
+    let checked = match opened.snapshot_file() {
+        Some(path) => check_snapshot(&path, &opened.name(&path), seconds)?,
+        None => check_registry(opened.read_registry(limits.limits())?),
     };
     let Checked { findings: all, files, root, tests, failed, passed, not_known } = &checked;
     let covered = passed.as_ref().map(|(snapshot, coverage)| coverage.covered_steps(snapshot));
@@ -114,14 +112,10 @@ pub(super) fn run(arguments: &CheckArguments) -> Result<Exit, CommandError> {
     Ok(if passed.is_none() || too_low.is_some() { Exit::Failed } else { Exit::Success })
 }
 
-fn check_registry(folder: &Path, limits: ReadLimits) -> Result<Checked, CommandError> {
-    let files = read_registry(folder, limits)?;
-    let progress = ProgressLine::new();
-    let now = now();
-    let built = build_snapshot(&files, now.as_u64(), now.to_seconds(), BuildMode::Strict, &progress);
-    drop(progress);
-    let root = folder.to_owned();
-    Ok(match built {
+fn check_registry(registry: ReadRegistry) -> Checked {
+    let built = registry.build(now().as_u64(), BuildMode::Strict);
+    let ReadRegistry { files, root, .. } = registry;
+    match built {
         Ok(BuiltSnapshot { snapshot, findings, coverage, .. }) => {
             let tests = coverage.tests;
             let passed = Some((snapshot, coverage));
@@ -130,7 +124,7 @@ fn check_registry(folder: &Path, limits: ReadLimits) -> Result<Checked, CommandE
         Err(BuildFailure { findings, tests, failed }) => {
             Checked { findings, files, root, tests, failed, passed: None, not_known: &[] }
         }
-    })
+    }
 }
 
 /// Verifies a snapshot file, finds the warnings about its registry, and runs the tests that it contains.

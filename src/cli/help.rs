@@ -157,6 +157,22 @@ const FLEET_IO: &str =
     "The broker cannot be reached, does not answer, or refuses a call; or a file cannot be read or written.";
 const FLEET_NOTE: &str = "The broker is NATS with JetStream, 2.9.10 or newer. A URL may contain a user and a password: other users of the machine see arguments, so that the variable SWITCHBOARD_FLEET is the better place. docs/fleet.md describes the fleet.";
 
+const DATABASE_ENVIRONMENT: &[Entry] = &[
+    (
+        "PGPASSWORD",
+        "Password of the database, if the URL has none. Other users of the machine do not see variables.",
+    ),
+    ("PGPASSFILE", "File with passwords, as psql reads it. Default: ~/.pgpass."),
+    (
+        "PGHOST, PGPORT, PGUSER, PGDATABASE, PGSSLMODE, PGSSLROOTCERT, PGSSLCERT, PGSSLKEY, PGOPTIONS",
+        "What the URL leaves out, as psql reads it.",
+    ),
+];
+const DATABASE_IO: &str = "The database cannot be reached, has a schema of another version, or refuses a statement; or a \
+    file cannot be read or written.";
+const DATABASE_NOTE: &str = "A URL has the form postgres://USER@HOST:PORT/DATABASE?sslmode=verify-full. The database is \
+    PostgreSQL 14 or newer, with the encoding UTF8. docs/postgres.md describes the schema and the roles.";
+
 const AUDIT_NOTE: &str = "Each record has the hash of the record before it. A log that was rewritten as a whole has a \
     valid chain: compare the hash of the newest record with a copy elsewhere, such as from /status.";
 const DEMO_NOTE: &str = "Without --registry, --snapshot and --url, the command queries the demo registry that is part of the program.";
@@ -169,7 +185,7 @@ const QUERY_FAILURE: &str = "The query has no account or is malformed, or the re
 const REGISTRY_FAILURE: &str = "The registry has errors, or a test fails.";
 
 /// The help of every command. The first entry is that of the program.
-static COMMANDS: [CommandHelp; 28] = [
+static COMMANDS: [CommandHelp; 32] = [
     CommandHelp {
         name: "",
         examples: &[
@@ -269,6 +285,7 @@ static COMMANDS: [CommandHelp; 28] = [
             "A finding about a snapshot file names its entry in place of file and line, such as \
              account[company=acme,id=wa-1].country. A snapshot does not show stray files, header rows, and \
              tests whose result changes with the time.",
+            "A finding about a database names table, key and column, in the same form.",
             "With --fail-under, the command lists the steps that no test covers, and suggests a test for \
              one of them.",
         ],
@@ -721,6 +738,86 @@ static COMMANDS: [CommandHelp; 28] = [
         files: &[],
     },
     CommandHelp {
+        name: "db",
+        examples: &[
+            (
+                "Make the schema and the roles",
+                "switchboard db migrate postgres://db.example/registry --roles",
+            ),
+            ("Import a registry", "switchboard db import registry postgres://db.example/registry"),
+            ("Check the registry", "switchboard check postgres://db.example/registry"),
+        ],
+        fields: &[],
+        notes: &[DATABASE_NOTE],
+        failure: Some("The registry has errors, or a test fails."),
+        signals: &[],
+        environment: DATABASE_ENVIRONMENT,
+        files: &[REGISTRY_FILES],
+    },
+    CommandHelp {
+        name: "db migrate",
+        examples: &[
+            ("Make the schema, or upgrade it", "switchboard db migrate postgres://db.example/registry"),
+            ("Make the roles, too", "switchboard db migrate postgres://db.example/registry --roles"),
+        ],
+        fields: &[],
+        notes: &[
+            "The command can be repeated. It changes nothing in a schema of its own version, and refuses a newer one.",
+            "The roles cannot log in. Grant them to roles that can: switchboard_reader reads the registry, and \
+             switchboard_editor changes it.",
+            DATABASE_NOTE,
+        ],
+        failure: None,
+        signals: &[],
+        environment: DATABASE_ENVIRONMENT,
+        files: &[],
+    },
+    CommandHelp {
+        name: "db import",
+        examples: &[
+            (
+                "Import all companies of a folder",
+                "switchboard db import registry postgres://db.example/registry",
+            ),
+            (
+                "Show what the import of one company would change",
+                "switchboard db import registry postgres://db.example/registry \\\n    --company acme --dry-run",
+            ),
+        ],
+        fields: &[],
+        notes: &[
+            "The companies of the folder are replaced in one transaction. Only rows that differ are written. Other \
+             companies of the database stay.",
+            "An import without --company also writes the profiles of the channels. With --company, the channels of \
+             the companies must have the same profiles in the database.",
+            DATABASE_NOTE,
+        ],
+        failure: Some(
+            "The companies have errors, a test fails, or the database has another profile of a channel. Nothing was \
+             written.",
+        ),
+        signals: &[],
+        environment: DATABASE_ENVIRONMENT,
+        files: &[REGISTRY_FILES],
+    },
+    CommandHelp {
+        name: "db export",
+        examples: &[(
+            "Write a registry folder",
+            "switchboard db export postgres://db.example/registry registry",
+        )],
+        fields: &[],
+        notes: &[
+            "The database is read in one transaction. The folder appears complete, or not at all.",
+            "Equal registries are exported to equal bytes. The rows are sorted by company and id.",
+            DATABASE_NOTE,
+        ],
+        failure: None,
+        signals: &[],
+        environment: DATABASE_ENVIRONMENT,
+        files: &[REGISTRY_FILES],
+    },
+    CommandHelp {
         name: "completions",
         examples: &[
             ("Install for bash", "switchboard completions bash \\\n    > /etc/bash_completion.d/switchboard"),
@@ -805,6 +902,7 @@ impl CommandHelp {
             _ if serves => (SERVE_USAGE, SERVE_IO),
             _ if asks => (USAGE, DAEMON_IO),
             _ if self.name.starts_with("fleet") => (USAGE, FLEET_IO),
+            _ if self.name.starts_with("db") => (USAGE, DATABASE_IO),
             _ => (USAGE, IO),
         };
         let codes = [

@@ -11,6 +11,7 @@ mod check;
 mod client;
 mod coverage;
 mod daemon;
+mod db;
 mod diff;
 mod explain_text;
 mod fleet;
@@ -93,6 +94,7 @@ pub fn main() -> ExitCode {
         Some(Command::Keygen(arguments)) => sign::keygen(&arguments),
         Some(Command::Sign(arguments)) => sign::sign(&arguments),
         Some(Command::Fleet(command)) => fleet::run(&command),
+        Some(Command::Db(command)) => db::run(&command),
         Some(Command::Completions(arguments)) => generate::completions(&arguments),
         Some(Command::Man(arguments)) => generate::man(&arguments),
         Some(Command::Schema(arguments)) => generate::schema(&arguments),

@@ -6,20 +6,20 @@ use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 
 use serde_json::json;
+use switchboard_pipeline::BuildMode;
 use switchboard_pipeline::build::open_tested;
-use switchboard_pipeline::{BuildMode, SnapshotSource, build_snapshot};
-use switchboard_registry::ReadLimits;
 use switchboard_release::{Envelope, MAX_ENVELOPE_BYTES, release_path};
 use switchboard_snapshot::header::{self, VERSION};
 use switchboard_snapshot::{Header, RejectionStage, Snapshot, file};
 
 use super::arguments::{CompileArguments, FormatArguments, InspectArguments, OutputFormat};
 use super::broker::{FetchedRelease, fetch_release, is_fleet};
-use super::output::{self, ProgressLine, STANDARD_OUTPUT, SUCCESS, WARNING, count};
+use super::output::{self, STANDARD_OUTPUT, SUCCESS, WARNING, count};
 use super::source::{
-    findings_text, now, read_registry, read_snapshot, reject_standard_input, source_from_path,
+    ReadRegistry, findings_text, now, read_snapshot, reject_standard_input, source_from_path,
 };
 use super::{CommandError, Exit};
+use crate::config::url_fault;
 use crate::runtime::read_bounded;
 
 /// The greatest generation that `--generation` accepts.
@@ -31,37 +31,29 @@ pub(super) fn compile(arguments: &CompileArguments) -> Result<Exit, CommandError
     let CompileArguments { source, output, generation, limits, access } = arguments;
     let output = Output::from_path(output)?;
     let opened = source_from_path(source, access)?;
-    match &*opened {
-        SnapshotSource::Snapshot(path) | SnapshotSource::Fleet { file: path, .. } => {
-            renumber(path, &output, *generation)
-        }
-        SnapshotSource::Registry(_) | SnapshotSource::Demo => {
-            compile_registry(source, limits.limits(), &output, *generation)
-        }
+    match opened.snapshot_file() {
+        Some(path) => renumber(&path, &output, *generation),
+        None => compile_registry(&opened.read_registry(limits.limits())?, &output, *generation),
     }
 }
 
 fn compile_registry(
-    folder: &Path,
-    limits: ReadLimits,
+    registry: &ReadRegistry,
     output: &Output<'_>,
     stated: Option<u64>,
 ) -> Result<Exit, CommandError> {
-    let files = read_registry(folder, limits)?;
+    let ReadRegistry { files, root, .. } = registry;
     let generation = output.generation(stated, 0)?;
-    let progress = ProgressLine::new();
-    let published = build_snapshot(&files, generation, now().to_seconds(), BuildMode::Strict, &progress);
-    drop(progress);
-    let compiled = match published {
+    let compiled = match registry.build(generation, BuildMode::Strict) {
         Ok(compiled) => compiled,
         Err(refused) => {
-            output::print_error(&findings_text(&refused.findings, &files, folder));
+            output::print_error(&findings_text(&refused.findings, files, root));
             let errors = count(refused.findings.errors(), "error", "errors");
             output::print_failure(&format!("{errors}: nothing was written to {output}"));
             return Ok(Exit::Failed);
         }
     };
-    output::print_error(&findings_text(&compiled.findings, &files, folder));
+    output::print_error(&findings_text(&compiled.findings, files, root));
     output.write(generation, &[compiled.snapshot.bytes()])?;
     let tests = count(compiled.coverage.tests, "test", "tests");
     print_written("compiled", &compiled.snapshot, output, &format!("generation {generation}, {tests}"));
@@ -195,6 +187,9 @@ pub(super) fn inspect(arguments: &InspectArguments) -> Result<Exit, CommandError
     reject_standard_input(path)?;
     let fetched = is_fleet(path).then(|| fetch_release(path, access, false)).transpose()?;
     let file = fetched.as_ref().map(FetchedRelease::file);
+    if let Some(fault) = url_fault(path).filter(|_| file.is_none()) {
+        return Err(CommandError::usage(fault));
+    }
     let path = file.as_deref().unwrap_or(path);
     if path.is_dir() {
         let path = path.display();

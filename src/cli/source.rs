@@ -1,16 +1,19 @@
-//! The sources that commands read: registry folders, snapshot files and the demo registry; the findings of a
-//! registry as text and as JSON; and the clock.
+//! The sources that commands read: registries in folders and in databases, snapshot files, releases of fleets, and the
+//! demo registry; the findings of a registry as text and as JSON; and the clock.
 
 use std::io;
-use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use annotate_snippets::renderer::DecorStyle;
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use serde_json::{Value, json};
+use switchboard_database::{Contents, Database, DatabaseError, Rows, is_database_url};
 use switchboard_model::UnixMillis;
-use switchboard_pipeline::{BuildMode, OpenError, Opened, SnapshotSource, SourceError};
+use switchboard_pipeline::build::open_tested;
+use switchboard_pipeline::{
+    BuildFailure, BuildMode, BuiltSnapshot, DEMO_GENERATION, SnapshotSource, build_snapshot, demo_files,
+};
 use switchboard_registry::{
     self as registry, Code, Files, Finding, Findings, Label, ReadError, ReadLimits, Severity, Snippets,
 };
@@ -31,52 +34,116 @@ const MIN_WIDTH: usize = 40;
 const UNLIMITED_WIDTH: usize = 10_000;
 
 /// A source of a command.
-pub(super) struct CommandSource {
-    source: SnapshotSource,
-    /// The release of a fleet, of which `source` is the file.
-    release: Option<FetchedRelease>,
+pub(super) enum CommandSource {
+    /// A registry folder, a snapshot file, or the demo registry.
+    Local(SnapshotSource),
+    /// The release of a fleet, in a file.
+    Release(FetchedRelease),
+    /// A registry in PostgreSQL.
+    Database(Box<Database>),
 }
 
 impl CommandSource {
     /// Returns the demo registry.
     pub(super) fn demo() -> CommandSource {
-        CommandSource { source: SnapshotSource::Demo, release: None }
+        CommandSource::Local(SnapshotSource::Demo)
     }
 
     /// Describes the source for people.
     pub(super) fn describe(&self) -> String {
-        match &self.release {
-            Some(release) => release.describe().to_owned(),
-            None => self.source.describe(),
+        match self {
+            CommandSource::Local(source) => source.describe(),
+            CommandSource::Release(release) => release.describe().to_owned(),
+            CommandSource::Database(database) => format!("the registry {database}"),
         }
     }
 
-    /// Returns the name of the source in findings: the path, or the fleet.
+    /// Returns the name of the source in findings: the path, the fleet, or the database.
     pub(super) fn name(&self, path: &Path) -> String {
-        self.release.as_ref().map_or_else(|| path.display().to_string(), |it| it.describe().to_owned())
+        match self {
+            CommandSource::Local(_) => path.display().to_string(),
+            CommandSource::Release(release) => release.describe().to_owned(),
+            CommandSource::Database(database) => database.to_string(),
+        }
+    }
+
+    /// Returns the snapshot file of the source. `None` for a registry.
+    pub(super) fn snapshot_file(&self) -> Option<PathBuf> {
+        match self {
+            CommandSource::Local(source) => source.file().map(Path::to_owned),
+            CommandSource::Release(release) => Some(release.file()),
+            CommandSource::Database(_) => None,
+        }
+    }
+
+    /// Reads the registry of a source without a snapshot file.
+    pub(super) fn read_registry(&self, limits: ReadLimits) -> Result<ReadRegistry, CommandError> {
+        match self {
+            CommandSource::Local(SnapshotSource::Registry(root)) => {
+                let files = read_registry(root, limits)?;
+                Ok(ReadRegistry { files, root: root.clone(), rows: None })
+            }
+            CommandSource::Database(database) => {
+                let Contents { files, rows } =
+                    database.read(limits).map_err(|error| database_error(database, &error))?;
+                Ok(ReadRegistry { files, root: database.to_string().into(), rows: Some(rows) })
+            }
+            CommandSource::Local(_) | CommandSource::Release(_) => {
+                Ok(ReadRegistry { files: demo_files(), root: PathBuf::new(), rows: None })
+            }
+        }
     }
 }
 
-impl Deref for CommandSource {
-    type Target = SnapshotSource;
+/// A registry that a command has read.
+pub(super) struct ReadRegistry {
+    pub(super) files: Files,
+    /// The folder that file names of findings begin with, or the name of the database.
+    pub(super) root: PathBuf,
+    /// The rows that findings name in place of lines, if the registry is in a database.
+    rows: Option<Rows>,
+}
 
-    fn deref(&self) -> &SnapshotSource {
-        &self.source
+impl ReadRegistry {
+    /// Checks and compiles the registry, and runs its tests at the present time.
+    pub(super) fn build(&self, generation: u64, mode: BuildMode) -> Result<BuiltSnapshot, BuildFailure> {
+        let progress = ProgressLine::new();
+        let mut built = build_snapshot(&self.files, generation, now().to_seconds(), mode, &progress);
+        drop(progress);
+        if let Some(rows) = &self.rows {
+            let findings = match &mut built {
+                Ok(built) => &mut built.findings,
+                Err(failure) => &mut failure.findings,
+            };
+            rows.relocate(&self.files, findings);
+        }
+        built
     }
 }
 
-/// Returns the source at a path: a registry if the path is a folder, otherwise a snapshot. Fetches the release of a
-/// fleet. Another URL is wrong usage. No message repeats the URL, which may contain a password.
+/// Returns the error of a database, which is named without user and password.
+pub(super) fn database_error(database: &Database, error: &DatabaseError) -> CommandError {
+    CommandError::io(format!("{database}: {error}"))
+}
+
+/// Returns the source at a path or a URL: a registry if the path is a folder, otherwise a snapshot. Fetches the release
+/// of a fleet. No message repeats a URL, which may contain a password.
 pub(super) fn source_from_path(
     path: &Path,
     access: &FleetAccessArguments,
 ) -> Result<CommandSource, CommandError> {
     if is_fleet(path) {
-        let release = fetch_release(path, access, false)?;
-        let source = SnapshotSource::Snapshot(release.file());
-        return Ok(CommandSource { source, release: Some(release) });
+        return Ok(CommandSource::Release(fetch_release(path, access, false)?));
     }
-    Ok(CommandSource { source: local_source(path)?, release: None })
+    if let Some(url) = path.to_str().filter(|text| is_database_url(text)) {
+        return Ok(CommandSource::Database(database_from_url(url)?.into()));
+    }
+    Ok(CommandSource::Local(local_source(path)?))
+}
+
+/// Parses the URL of a database.
+pub(super) fn database_from_url(url: &str) -> Result<Database, CommandError> {
+    Database::from_url(url).map_err(|error| CommandError::usage(error.to_string()))
 }
 
 /// Returns the source at a path, which must not be a URL.
@@ -130,7 +197,7 @@ impl FailedTests {
 /// Reads or builds the snapshot of a source. If the registry has errors, prints its findings and returns
 /// `None`. Warns of failed tests, which do not stop the command, because its user may look for their cause.
 pub(super) fn open_snapshot(
-    source: &SnapshotSource,
+    source: &CommandSource,
     limits: ReadLimits,
 ) -> Result<Option<Snapshot>, CommandError> {
     let Some((snapshot, failed)) = open_with_failed_tests(source, limits)? else { return Ok(None) };
@@ -147,33 +214,28 @@ pub(super) fn open_snapshot(
 /// Reads or builds the snapshot of a source, together with the failed tests of a registry. If the registry has
 /// errors, prints its findings and returns `None`.
 pub(super) fn open_with_failed_tests(
-    source: &SnapshotSource,
+    source: &CommandSource,
     limits: ReadLimits,
 ) -> Result<Option<(Snapshot, Option<FailedTests>)>, CommandError> {
-    let progress = ProgressLine::new();
-    let opened = source.open(limits, now(), BuildMode::Inspect, &progress);
-    drop(progress);
-    let root = match source {
-        SnapshotSource::Registry(folder) => folder.as_path(),
-        SnapshotSource::Demo | SnapshotSource::Snapshot(_) | SnapshotSource::Fleet { .. } => Path::new(""),
+    if let Some(path) = source.snapshot_file() {
+        let (snapshot, _) = open_tested(read_snapshot(&path)?)
+            .map_err(|rejection| CommandError::io(format!("{}: {rejection}", path.display())))?;
+        return Ok(Some((snapshot, None)));
+    }
+    let registry = source.read_registry(limits)?;
+    let generation = match source {
+        CommandSource::Local(SnapshotSource::Demo) => DEMO_GENERATION,
+        _ => now().as_u64(),
     };
-    match opened {
-        Ok(Opened { snapshot, findings, failed: number, files }) => {
-            let root = root.to_owned();
-            let failed = files.filter(|_| number > 0);
-            Ok(Some((snapshot, failed.map(|files| FailedTests { number, findings, files, root }))))
+    match registry.build(generation, BuildMode::Inspect) {
+        Ok(BuiltSnapshot { snapshot, findings, failed: number, .. }) => {
+            let ReadRegistry { files, root, .. } = registry;
+            Ok(Some((snapshot, (number > 0).then_some(FailedTests { number, findings, files, root }))))
         }
-        Err(OpenError::Registry { failure, files }) => {
-            output::print_error(&findings_text(&failure.findings, &files, root));
+        Err(failure) => {
+            output::print_error(&findings_text(&failure.findings, &registry.files, &registry.root));
             output::print_failure("the registry has errors: correct them, then run the command again");
             Ok(None)
-        }
-        Err(OpenError::Source(SourceError::Registry { root, error })) => {
-            Err(unreadable_registry(&root, &error))
-        }
-        Err(OpenError::Source(SourceError::Snapshot { path, error })) => Err(unreadable_file(&path, &error)),
-        Err(OpenError::Snapshot { path, rejection }) => {
-            Err(CommandError::io(format!("{}: {rejection}", path.display())))
         }
     }
 }

@@ -250,9 +250,10 @@ fn check_accepts_a_snapshot_and_runs_its_tests() {
 
 #[test]
 fn url_as_a_source_is_wrong_usage_and_is_not_repeated() {
-    // The release of a fleet is a source, but this broker does not run.
+    // A database and the release of a fleet are sources, but these servers do not run.
     for (url, code) in [
-        ("postgres://reader:secret@db/registry", 2),
+        ("postgres://reader:secret@127.0.0.1:9/registry", 3),
+        ("postgres://reader:secret@127.0.0.1:9/registry?sslmode=full", 2),
         ("nats://user:secret@127.0.0.1:9", 3),
         ("https://secret/registry", 2),
     ] {
@@ -269,4 +270,6 @@ fn url_as_a_source_is_wrong_usage_and_is_not_repeated() {
             assert!(!stderr(&output).contains("secret"), "{}", stderr(&output));
         }
     }
+    let output = switchboard(&["inspect", "postgres://reader:secret@db/registry"]);
+    assert!(output.status.code() == Some(2) && !stderr(&output).contains("secret"), "{}", stderr(&output));
 }

@@ -186,6 +186,7 @@ fn man_writes_a_page_for_the_program_and_each_command() {
         .chain(
             ["init", "publish", "status", "rollback"].map(|command| format!("switchboard-fleet-{command}.1")),
         )
+        .chain(["migrate", "import", "export"].map(|command| format!("switchboard-db-{command}.1")))
         .chain(["switchboard-audit-verify.1".to_owned()])
         .collect();
     expected.sort();
@@ -196,7 +197,8 @@ fn man_writes_a_page_for_the_program_and_each_command() {
 fn every_page_has_its_sections_and_the_serving_pages_have_signals() {
     for (name, page) in pages() {
         let has_no_files = name.starts_with("switchboard-st")
-            || (name.starts_with("switchboard-fleet") && name != "switchboard-fleet-publish.1");
+            || (name.starts_with("switchboard-fleet") && name != "switchboard-fleet-publish.1")
+            || name == "switchboard-db-migrate.1";
         for section in
             ["EXIT STATUS", "ENVIRONMENT", "FILES"].into_iter().take(if has_no_files { 2 } else { 3 })
         {
@@ -214,7 +216,8 @@ fn every_page_has_its_sections_and_the_serving_pages_have_signals() {
 fn name_has_values(page: &str) -> bool {
     let others = ["compile", "standing", "audit", "keygen", "man", "sign", "token"];
     let fleet = ["fleet", "fleet-init", "fleet-publish", "fleet-rollback"];
-    let mut others = others.iter().chain(&fleet).map(|command| format!("switchboard-{command}.1"));
+    let db = ["db", "db-migrate", "db-import", "db-export"];
+    let mut others = others.iter().chain(&fleet).chain(&db).map(|command| format!("switchboard-{command}.1"));
     !others.any(|other| other == page)
 }
 

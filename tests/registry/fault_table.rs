@@ -3,9 +3,11 @@
 
 use std::collections::BTreeSet;
 
-use switchboard_registry::{Code, Finding};
+use switchboard_database::{Database, DatabaseError, ImportScope};
+use switchboard_registry::{Code, Finding, Findings, ReadLimits, check, read};
 
-use super::base::{Texts, company, printed, replace, run, sound};
+use super::base::{Texts, company, files, printed, replace, run, sound};
+use crate::database::server::{empty_database, sql};
 
 /// In place of the old text: the edit sets or removes the whole file.
 const WHOLE: &str = "";
@@ -304,6 +306,44 @@ fn faults_of_many_companies_are_found_in_one_run() {
         let found = findings.iter().any(|it| it.code == *code && it.place.to_string() == *at);
         assert!(found, "{at} {code:?}\n{}", printed(&findings));
     }
+}
+
+/// Puts each fault into a database, past the checks of an import. The schema refuses the fault, or `check` finds it
+/// there. Faults that concern the text of files are left out, because no row can have them.
+#[test]
+#[cfg_attr(not(has_postgres), ignore = "needs postgres: apt-get install postgresql")]
+fn each_fault_of_values_is_refused_or_found_in_a_database() {
+    let url = empty_database();
+    let database = Database::from_url(&url).unwrap();
+    database.migrate(false).unwrap();
+    let (mut refused, mut found, mut wrong) = (0, 0, String::new());
+    for fault in FAULTS {
+        let (registry, _) = read(&files(&spoiled(fault)));
+        let mut findings = Findings::default();
+        check(&registry, &mut findings);
+        let is_kept = [Code::InvalidId, Code::InvalidAddress, Code::MissingCountry].contains(&fault.code);
+        if !is_kept && !findings.iter().any(|finding| finding.code == fault.code) {
+            continue;
+        }
+        sql(&url, "delete from switchboard.company");
+        match database.import(&registry, ImportScope::Registry, false) {
+            Err(DatabaseError::Refused(_)) => refused += 1,
+            Err(error) => wrong += &format!("{:?}: {error}\n", fault.edits),
+            Ok(_) => {
+                let contents = database.read(ReadLimits::default()).unwrap();
+                let (registry, mut findings) = read(&contents.files);
+                check(&registry, &mut findings);
+                contents.rows.relocate(&contents.files, &mut findings);
+                let its = |finding: &&Finding| finding.code == fault.code && finding.place.has_no_file();
+                match findings.iter().find(its) {
+                    Some(_) => found += 1,
+                    None => wrong += &format!("{:?}: {}\n", fault.edits, printed(&findings)),
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong}");
+    assert!(refused >= 20 && found >= 25, "{refused} refused, {found} found");
 }
 
 #[test]
