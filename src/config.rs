@@ -1526,7 +1526,8 @@ mod tests {
             [("--registry", "postgres://u:secret@db/r"), ("--snapshot", "nats://secret@broker")]
         {
             let errors = load(&[option, url], None, &[]).unwrap_err();
-            let is_told = |one: &str| one.contains("this build") || one.contains("with --fleet nats://");
+            let is_told =
+                |one: &str| one.contains("switchboard db export") || one.contains("with --fleet nats://");
             assert!(matches!(&*errors, [one] if is_told(one) && !one.contains("secret")), "{errors:?}");
         }
     }

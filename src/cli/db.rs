@@ -44,6 +44,7 @@ fn migrate(arguments: &MigrateArguments) -> Result<Exit, CommandError> {
 /// Replaces companies in the database. Refuses a registry with errors.
 fn import(arguments: &ImportArguments) -> Result<Exit, CommandError> {
     let ImportArguments { folder, database, companies, dry_run, limits } = arguments;
+    refuse_url(folder)?;
     let database = database_from_url(&database.url)?;
     let mut files = read_registry(folder, limits.limits())?;
     let scope = if companies.is_empty() { ImportScope::Registry } else { ImportScope::Companies };
@@ -78,6 +79,14 @@ fn import(arguments: &ImportArguments) -> Result<Exit, CommandError> {
     Ok(Exit::Success)
 }
 
+/// Refuses a URL in the place of a folder, without repeating it, because it may contain a password.
+fn refuse_url(folder: &Path) -> Result<(), CommandError> {
+    let is_url = folder.to_str().is_some_and(|text| text.contains("://"));
+    let text = "a URL is in the place of a folder: write `switchboard db import DIR URL` or `switchboard db export \
+                URL DIR`; export one database, and import the folder into the other one";
+    if is_url { Err(CommandError::usage(text)) } else { Ok(()) }
+}
+
 /// Removes the files of all other companies.
 fn keep_companies(files: &mut Files, companies: &[String], folder: &Path) -> Result<(), CommandError> {
     let is_of =
@@ -110,6 +119,7 @@ fn changes_text(changes: &[Change]) -> String {
 /// Writes the registry of the database to a new folder.
 fn export(arguments: &ExportArguments) -> Result<Exit, CommandError> {
     let ExportArguments { database, folder, limits } = arguments;
+    refuse_url(folder)?;
     let database = database_from_url(&database.url)?;
     let failed = |path: &Path, error: &io::Error| {
         CommandError::io(format!("cannot write {}: {error}; nothing was exported", path.display()))

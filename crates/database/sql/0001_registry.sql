@@ -193,7 +193,7 @@ create table switchboard.account (
     constraint account_state_is_active_draining_or_suspended check (state in ('active', 'draining', 'suspended')),
   available_from timestamptz
     constraint account_available_from_has_a_year_of_four_digits check (
-      available_from >= '0001-01-01 00:00:00+00' and available_from < '10000-01-01 00:00:00+00'),
+      available_from >= '0001-01-01 00:00:00+00' and available_from <= '9999-12-31 23:59:59+00'),
   primary key (company, id),
   constraint account_has_a_pool_or_a_user_not_both check (pool is null or "user" is null),
   constraint account_of_a_pool_has_a_role check (pool is null or role is not null),
@@ -235,7 +235,7 @@ create table switchboard.history (
   time timestamptz not null default now(),
   role text not null default coalesce(nullif(current_setting('role', true), 'none'), session_user),
   company text collate "C",
-  table_name text not null,
+  "table" text not null,
   key text,
   before jsonb,
   after jsonb
@@ -243,10 +243,10 @@ create table switchboard.history (
 comment on table switchboard.history is
   'One row for each changed row, and one for each company of an import. Old rows may be deleted at any time.';
 comment on column switchboard.history.xid is 'The transaction. See pg_visible_in_snapshot.';
-comment on column switchboard.history.table_name is 'The table, or import.';
+comment on column switchboard.history."table" is 'The table, or import.';
 create index history_xid on switchboard.history (xid);
 create index history_company on switchboard.history (company, time);
-create unique index history_has_an_import_once on switchboard.history (xid, company) where table_name = 'import';
+create unique index history_has_an_import_once on switchboard.history (xid, company) where "table" = 'import';
 
 -- The key of a row as findings write it: company=acme,id=wa-1.
 create function switchboard.history_key(row_ jsonb, columns text[]) returns text
@@ -266,37 +266,38 @@ create function switchboard.record_change() returns trigger
 as $$
 begin
   if tg_op = 'TRUNCATE' then
-    insert into switchboard.history (table_name, key) values (tg_table_name, 'all rows');
+    insert into switchboard.history ("table", key) values (tg_table_name, 'all rows');
   elsif current_setting('switchboard.import', true) = 'on' and tg_table_name <> 'channel' then
     -- One row for each company, whatever the number of changes. describe_import completes it.
     if tg_op in ('INSERT', 'UPDATE') then
-      insert into switchboard.history (company, table_name)
+      insert into switchboard.history (company, "table")
         select distinct switchboard.company_of(tg_table_name, to_jsonb(n)), 'import' from new_rows n
         on conflict do nothing;
     end if;
     if tg_op in ('UPDATE', 'DELETE') then
-      insert into switchboard.history (company, table_name)
+      insert into switchboard.history (company, "table")
         select distinct switchboard.company_of(tg_table_name, to_jsonb(o)), 'import' from old_rows o
         on conflict do nothing;
     end if;
   elsif tg_op = 'INSERT' then
-    insert into switchboard.history (company, table_name, key, after)
+    insert into switchboard.history (company, "table", key, after)
       select switchboard.company_of(tg_table_name, r), tg_table_name, switchboard.history_key(r, tg_argv), r
       from (select to_jsonb(n) from new_rows n) as rows_ (r);
   elsif tg_op = 'DELETE' then
-    insert into switchboard.history (company, table_name, key, before)
+    insert into switchboard.history (company, "table", key, before)
       select switchboard.company_of(tg_table_name, r), tg_table_name, switchboard.history_key(r, tg_argv), r
       from (select to_jsonb(o) from old_rows o) as rows_ (r);
   else
     -- A row whose key changes is one row less and one more.
-    insert into switchboard.history (company, table_name, key, before, after)
+    insert into switchboard.history (company, "table", key, before, after)
       select switchboard.company_of(tg_table_name, coalesce(n.r, o.r)), tg_table_name, coalesce(n.key, o.key), o.r, n.r
       from (select to_jsonb(o), switchboard.history_key(to_jsonb(o), tg_argv) from old_rows o) as o (r, key)
       full join (select to_jsonb(n), switchboard.history_key(to_jsonb(n), tg_argv) from new_rows n) as n (r, key)
         on n.key = o.key
       where n.r is distinct from o.r;
   end if;
-  if found then
+  -- Of an import, the first statement wrote the row of a company. Equal notifications of a transaction are one.
+  if found or current_setting('switchboard.import', true) is not distinct from 'on' then
     perform pg_notify('switchboard_registry', '');
   end if;
   return null;
@@ -308,8 +309,11 @@ create function switchboard.describe_import(company text, changes jsonb) returns
   language sql security definer set search_path = pg_catalog, pg_temp
 as $$
   update switchboard.history set after = changes
-    where xid = pg_current_xact_id() and table_name = 'import' and history.company = describe_import.company;
+    where xid = pg_current_xact_id() and "table" = 'import' and history.company = describe_import.company;
 $$;
+
+-- Both run as the owner. A trigger needs no permission for its function.
+revoke execute on function switchboard.record_change(), switchboard.describe_import(text, jsonb) from public;
 
 do $$
 declare

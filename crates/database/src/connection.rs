@@ -4,13 +4,15 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use sqlx::postgres::{PgConnectOptions, PgConnection, PgRow};
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgRow, PgSslMode};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, Row};
 use tokio::runtime::Builder;
 use tokio::time::timeout;
 
 use crate::DatabaseError;
 
+/// A variable of psql. The manual page of the commands that read a database names all of them.
+const MODE_VARIABLE: &str = "PGSSLMODE";
 /// The time within which a connection must be made.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// The time within which a transaction that reads must end.
@@ -60,6 +62,27 @@ impl Database {
         if !is_database_url(url) {
             return Err(InvalidUrl("expected postgres://USER@HOST:PORT/DATABASE".to_owned()));
         }
+        let rest = url.split_once("://").map_or("", |(_, rest)| rest);
+        let path =
+            rest.split(['?', '#']).next().and_then(|rest| rest.split_once('/')).map_or("", |(_, path)| path);
+        if path.contains(['@', '/']) {
+            // A slash of a password would make a part of the password the name of the database.
+            return Err(InvalidUrl(
+                "the URL of the database is malformed: expected postgres://USER@HOST:PORT/DATABASE, with special \
+                 characters of a password encoded, such as %2F for a slash"
+                    .to_owned(),
+            ));
+        }
+        // sqlx takes another text for `prefer`, which verifies nothing.
+        if let Ok(mode) = std::env::var(MODE_VARIABLE)
+            && !mode.is_empty()
+            && PgSslMode::from_str(&mode).is_err()
+        {
+            return Err(InvalidUrl(
+                "PGSSLMODE has an unknown value: expected disable, prefer, require, verify-ca or verify-full"
+                    .to_owned(),
+            ));
+        }
         // sqlx logs and ignores them, although a limit or a certificate may be meant.
         let query = url.split_once('?').map_or("", |(_, query)| query.split('#').next().unwrap_or_default());
         let names = query.split('&').map(|pair| pair.split('=').next().unwrap_or_default());
@@ -67,7 +90,7 @@ impl Database {
             let is_known = PARAMETERS.contains(&name) || name.starts_with("options[");
             // A name with other characters may be a part of a password that was not encoded.
             let is_word = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte));
-            if !is_known && is_word && name.len() <= 32 {
+            if !is_known && is_word && name.len() <= 32 && !query.contains('@') {
                 let known = PARAMETERS.join(", ");
                 return Err(InvalidUrl(format!(
                     "the parameter `{name}` of the URL is not known; known are {known}"
@@ -191,6 +214,9 @@ mod tests {
                 "`passfile` of the URL is not known; known are appl",
             ),
             ("postgres://u:a?secret%3d@db/r", "a parameter of the URL is not known"),
+            ("postgres://u:a?secret=b@db/r", "a parameter of the URL is not known"),
+            ("postgres://u:12/secret@db/r", "such as %2F for a slash"),
+            ("postgres://u:/secret@db/r", "such as %2F for a slash"),
         ] {
             let error = Database::from_url(url).unwrap_err().to_string();
             assert!(error.contains(fault) && !error.contains("secret"), "{error}");

@@ -15,7 +15,7 @@ use crate::{Contents, Database, DatabaseError, Rows};
 
 /// Begins the transaction that reads. It sees one state of the database, waits for no writer, and holds none up.
 const BEGIN: &str = "begin isolation level repeatable read read only; set local lock_timeout = '10s'; \
-     set local statement_timeout = '300s'; set local search_path = pg_catalog, pg_temp";
+     set local search_path = pg_catalog, pg_temp";
 
 const CHANNELS: &str = "select id, conversation_role, array_to_json(pool_must_hold)::text, address, dedicated_since \
      from switchboard.channel order by id";

@@ -107,12 +107,12 @@ fn imports_write_only_rows_that_differ() {
         "{first:?}"
     );
     let imports = "select company, after -> 'account', after -> 'test' from switchboard.history \
-        where table_name = 'import' order by company";
+        where \"table\" = 'import' order by company";
     assert_eq!(sql(&url, imports), "acme|{\"added\": 6}|{\"added\": 2}\nbeta||");
     let version = "select string_agg(id || xmin, ' ' order by id) from switchboard.account";
     let before = sql(&url, version);
     assert_eq!(import_files(&url, &small()), Import::default());
-    assert_eq!(sql(&url, "select count(*) from switchboard.history where table_name = 'import'"), "2");
+    assert_eq!(sql(&url, "select count(*) from switchboard.history where \"table\" = 'import'"), "2");
 
     // wa-1 and wa-3 exchange their addresses, spare is removed, and its address is given to a new account.
     let mut files = small();
@@ -140,8 +140,8 @@ fn imports_write_only_rows_that_differ() {
     let unchanged = |text: &str| text.split(' ').find(|it| it.starts_with("wa-4")).map(str::to_owned);
     assert_eq!(unchanged(&after), unchanged(&before));
     assert_eq!(compiled(&export(&url)), compiled(&files));
-    assert_eq!(sql(&url, "select count(*) from switchboard.history where table_name = 'import'"), "3");
-    assert_eq!(sql(&url, "select count(*) from switchboard.history where table_name = 'account'"), "0");
+    assert_eq!(sql(&url, "select count(*) from switchboard.history where \"table\" = 'import'"), "3");
+    assert_eq!(sql(&url, "select count(*) from switchboard.history where \"table\" = 'account'"), "0");
 }
 
 #[test]

@@ -148,6 +148,15 @@ fn texts_of_findings_name_rows_in_place_of_lines() {
     }
 }
 
+/// Ends a writer, also if the test fails.
+struct Done<'a>(&'a AtomicBool);
+
+impl Drop for Done<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 #[test]
 #[cfg_attr(not(has_postgres), ignore = "needs postgres: apt-get install postgresql")]
 fn reading_sees_one_state_of_all_tables() {
@@ -168,6 +177,7 @@ fn reading_sees_one_state_of_all_tables() {
                 }
             }
         });
+        let _done = Done(&is_done);
         let mut seen = Vec::new();
         while seen.len() < 20 {
             let files = export(&url);
@@ -181,7 +191,6 @@ fn reading_sees_one_state_of_all_tables() {
                 seen.push(name);
             }
         }
-        is_done.store(true, Ordering::Relaxed);
     });
 }
 

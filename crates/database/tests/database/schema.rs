@@ -174,7 +174,7 @@ fn history_has_each_changed_row() {
     let url = migrated_database();
     let history = |columns: &str| {
         let rows =
-            format!("select {columns} from switchboard.history where table_name = 'account' order by id");
+            format!("select {columns} from switchboard.history where \"table\" = 'account' order by id");
         let rows = sql(&url, &rows);
         sql(&url, "delete from switchboard.history");
         rows
