@@ -16,9 +16,10 @@ use tracing_subscriber::fmt::MakeWriter;
 
 /// Maximum number of lines that wait to be written. Further lines are dropped.
 const MAX_LINES: usize = 4_096;
-/// Pause before the next line while lines follow each other within [`FREQUENT`]. They are then written together,
+/// Pause before the next line while lines are frequent. They are then written together,
 /// because waking the thread for each of them would take more processor time than writing them.
 const LINE_PAUSE: Duration = Duration::from_millis(2);
+/// Lines that follow each other within this time are frequent.
 const FREQUENT: Duration = Duration::from_millis(10);
 /// Pause before another attempt if standard error is non-blocking and full.
 const RETRY_PAUSE: Duration = Duration::from_millis(10);

@@ -146,7 +146,7 @@ impl Database {
 /// The limit on the time of a transaction.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Limit {
-    /// Five minutes.
+    /// Five minutes, for a transaction that reads.
     Read,
     /// None: an import takes as long as it takes, and a person watches it.
     None,
