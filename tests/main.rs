@@ -1,8 +1,8 @@
-//! All tests of the daemon in one binary, which is linked once and runs them in parallel.
+//! The tests of the daemon in one binary, which is linked once and runs them in parallel. Only the faults of a fleet
+//! have a binary of their own, because they take the whole machine.
 //!
 //! - A test that needs a program that is not installed is ignored, and names its Debian package. Where `CI`
 //!   is set, it fails.
-//! - The faults of a fleet take more than two minutes. They run where `CI` is set.
 //! - Long forms end in `_long` and are ignored. They need the machine for themselves and print their counts:
 //!   `cargo test --release --test contract -- --ignored long --nocapture --test-threads 1`.
 //! - Some files of the repository are generated, and a test compares each with what is generated now. Its
@@ -34,7 +34,6 @@ mod diff;
 mod documents;
 mod expected;
 mod fleet;
-mod fleet_faults;
 mod generations;
 mod harness;
 mod hostile_input;

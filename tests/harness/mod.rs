@@ -3,7 +3,6 @@
 //! under test, or to assert that nothing happens meanwhile.
 
 mod daemon_process;
-pub(crate) mod fleet_load;
 pub(crate) mod fleet_site;
 mod generated_file;
 mod http_client;

@@ -16,7 +16,7 @@ fn region(alpha2: &str) -> Option<Region> {
     Region::from_alpha2(alpha2)
 }
 
-pub(super) fn channel(id: &str) -> ChannelProfile {
+pub(crate) fn channel(id: &str) -> ChannelProfile {
     ChannelProfile {
         id: id.into(),
         conversation_role: Role::Secondary,
@@ -27,11 +27,11 @@ pub(super) fn channel(id: &str) -> ChannelProfile {
     }
 }
 
-pub(super) fn ou(id: &str, parent: Option<&str>) -> Ou {
+pub(crate) fn ou(id: &str, parent: Option<&str>) -> Ou {
     Ou { id: id.into(), parent: parent.map(Into::into), parent_place: None, name: "".into(), place: place() }
 }
 
-pub(super) fn pool(id: &str, ou: &str, fallback_upward: bool) -> Pool {
+pub(crate) fn pool(id: &str, ou: &str, fallback_upward: bool) -> Pool {
     Pool {
         id: id.into(),
         channel: "whatsapp".into(),
@@ -47,7 +47,7 @@ pub(super) fn pool(id: &str, ou: &str, fallback_upward: bool) -> Pool {
     }
 }
 
-pub(super) fn account(id: &str, country: &str, holder: Holder, state: Condition) -> Account {
+pub(crate) fn account(id: &str, country: &str, holder: Holder, state: Condition) -> Account {
     let role = if matches!(holder, Holder::User(_)) { None } else { Some(Role::Secondary) };
     // A company has each address once.
     let number = match country {
@@ -69,7 +69,7 @@ pub(super) fn account(id: &str, country: &str, holder: Holder, state: Condition)
     }
 }
 
-pub(super) fn company(id: &str) -> Company {
+pub(crate) fn company(id: &str) -> Company {
     let emea = || Holder::Pool("emea-whatsapp".into());
     Company {
         id: id.into(),

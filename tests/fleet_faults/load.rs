@@ -22,9 +22,9 @@ use switchboard_registry::{Company, Holder, Registry};
 use switchboard_snapshot::{NoProgress, Snapshot, compile};
 use tokio::runtime::Runtime;
 
-use super::fleet_site::{Release, Site, is_connected, wait_until_served};
-use super::small_registry::{account, channel, company, ou, pool};
-use super::{DaemonProcess, HttpClient, HttpResponse, wait_until, wait_within};
+use crate::harness::fleet_site::{Release, Site, is_connected, wait_until_served};
+use crate::harness::small_registry::{account, channel, company, ou, pool};
+use crate::harness::{DaemonProcess, HttpClient, HttpResponse, wait_until, wait_within};
 
 const COMPANY: &str = "bank";
 /// The accounts of an OU whose standings change. One more keeps its own, so that every query has an answer.
