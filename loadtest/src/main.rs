@@ -4,10 +4,15 @@ use clap::{Parser, Subcommand};
 use fleet_testbed::command;
 use generator::{BankArguments, RegistryArguments, generate_bank, generate_registry};
 use loadtest::{Tied, compare, null, report::files, run, run_tied, soak};
+use mimalloc::MiMalloc;
 use std::{
     io::{self, Write},
     process::ExitCode,
 };
+
+/// A thousand simulated replicas share the cores with the daemons and the broker that are measured.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 const RUN: &str = "\
 Examples:

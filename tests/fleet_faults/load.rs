@@ -540,7 +540,8 @@ impl Fleet {
         });
         for replica in &self.simulated {
             let all = replica.all_in_force().into_iter();
-            let in_force = all.map(|(key, standing)| (key.account, name(standing.condition).to_owned()));
+            let in_force =
+                all.map(|(key, standing)| (key.account.to_string(), name(standing.condition).to_owned()));
             self.assert_standings(replica.id(), &expected, &in_force.collect());
         }
         self.assert_oracle(daemons);

@@ -22,6 +22,7 @@ use async_nats::jetstream::stream::{
 use async_nats::jetstream::{self, ErrorCode};
 use async_nats::{ConnectOptions, Event, HeaderMap, ServerAddr, ServerError, header};
 use bytes::Bytes;
+use compact_str::CompactString;
 use futures_util::StreamExt;
 use parking_lot::Mutex;
 use percent_encoding::percent_decode_str;
@@ -606,7 +607,8 @@ impl Bus {
     /// Reads a message of a bucket. Returns the entry and the number of entries that follow.
     pub(crate) fn read_entry(&self, bucket: Bucket, message: &jetstream::Message) -> Option<(Entry, u64)> {
         let info = message.info().ok()?;
-        let key = message.subject.as_str().strip_prefix(&self.key_prefix(bucket))?;
+        let bucket_and_key = message.subject.as_str().strip_prefix("$KV.")?.strip_prefix(&*self.prefix)?;
+        let key = bucket_and_key.strip_prefix('_')?.strip_prefix(bucket.suffix())?.strip_prefix('.')?;
         let entry = Entry {
             key: key.to_owned(),
             value: (!message.headers.as_ref().is_some_and(is_deletion)).then(|| message.payload.clone()),
@@ -872,17 +874,26 @@ pub(crate) fn random_hex<const LEN: usize>() -> Result<String, BusError> {
 pub fn encode_token(text: &str) -> String {
     let mut token = String::with_capacity(text.len());
     for byte in text.bytes() {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-' => token.push(char::from(byte)),
-            _ => token.push_str(&format!("={byte:02X}")),
+        if is_plain(byte) {
+            token.push(char::from(byte));
+        } else {
+            token.push_str(&format!("={byte:02X}"));
         }
     }
     token
 }
 
+/// Returns whether a byte stands for itself in a token.
+fn is_plain(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-'
+}
+
 /// Reads a token of a key. Returns `None` for a token that [`encode_token`] does not write, so that each text has
 /// one key.
-pub fn decode_token(token: &str) -> Option<String> {
+pub fn decode_token(token: &str) -> Option<CompactString> {
+    if token.bytes().all(is_plain) {
+        return (!token.is_empty()).then(|| token.into());
+    }
     let mut bytes = Vec::with_capacity(token.len());
     let mut rest = token.bytes();
     while let Some(byte) = rest.next() {
@@ -894,7 +905,7 @@ pub fn decode_token(token: &str) -> Option<String> {
         }
     }
     let text = String::from_utf8(bytes).ok()?;
-    (!text.is_empty() && encode_token(&text) == token).then_some(text)
+    (encode_token(&text) == token).then(|| text.into())
 }
 
 /// Returns the key of an account's standing: the company and the account, each as a token.
@@ -903,7 +914,7 @@ pub fn standing_key(company: &str, account: &str) -> String {
 }
 
 /// Reads the key of an account's standing. Returns the company and the account.
-pub fn read_standing_key(key: &str) -> Option<(String, String)> {
+pub fn read_standing_key(key: &str) -> Option<(CompactString, CompactString)> {
     let (company, account) = key.split_once('.')?;
     Some((decode_token(company)?, decode_token(account)?))
 }
@@ -933,7 +944,7 @@ mod tests {
         }
         let key = standing_key("a.b", "c.d");
         assert_eq!(key, "a=2Eb.c=2Ed");
-        assert_eq!(read_standing_key(&key), Some(("a.b".to_owned(), "c.d".to_owned())));
+        assert_eq!(read_standing_key(&key), Some(("a.b".into(), "c.d".into())));
         for key in ["acme", "acme.", ".wa", "a.b.c", ""] {
             assert_eq!(read_standing_key(key), None, "{key}");
         }

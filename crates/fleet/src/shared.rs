@@ -10,6 +10,7 @@ use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use compact_str::CompactString;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
 use serde::{Deserialize, Serialize};
@@ -40,9 +41,9 @@ const RETRY: Duration = Duration::from_millis(500);
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Key {
     /// The id of the company.
-    pub company: String,
+    pub company: CompactString,
     /// The id of the account.
-    pub account: String,
+    pub account: CompactString,
 }
 
 /// A change that a user requests.
@@ -612,7 +613,10 @@ impl SharedStandings {
         let key = Key { company, account };
         let overruled = self.learn(&key, revision, value, now, changes);
         self.note_overruled(&key, overruled, now, changes);
-        let Some(State { account, under_way, .. }) = self.accounts.get_mut(&key) else { return };
+        let Some(State { account, under_way, conflict, .. }) = self.accounts.get_mut(&key) else { return };
+        if under_way.is_none() && conflict.is_none() && account.pending().is_none() {
+            return;
+        }
         let pending = account.pending().map(|(_, pending)| &pending.id);
         // The watch may be faster than the acknowledgement, and comes although that is lost.
         let done = under_way
@@ -644,10 +648,7 @@ impl SharedStandings {
         now: UnixMillis,
         changes: &mut Changes,
     ) -> Option<Overruled> {
-        if !self.accounts.contains_key(key) {
-            self.accounts.insert(key.clone(), State::default());
-        }
-        let State { account, .. } = self.accounts.get_mut(key)?;
+        let State { account, .. } = self.accounts.entry(key.clone()).or_default();
         if revision <= account.revision() {
             return None;
         }
@@ -658,10 +659,13 @@ impl SharedStandings {
         if after.map(|value| (&value.id, &value.standing)) != before.as_ref().map(|(id, it)| (id, it)) {
             changes.in_force.push(InForce { key: key.clone(), value: after.cloned() });
         }
+        let is_pending = account.pending().is_some();
         if !self.unsaved.contains(key) {
             self.unsaved.insert(key.clone());
         }
-        self.note_pending(key);
+        if is_pending || !self.pending.is_empty() {
+            self.note_pending(key);
+        }
         overruled
     }
 

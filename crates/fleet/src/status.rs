@@ -283,7 +283,7 @@ pub fn summarize(
 /// of another version may have written the entry.
 fn replica_of(entry: &Entry) -> Option<(String, Value)> {
     let value = entry.value.as_ref()?;
-    let id = decode_token(&entry.key).unwrap_or_else(|| entry.key.clone());
+    let id = decode_token(&entry.key).map_or_else(|| entry.key.clone(), Into::into);
     let read =
         (value.len() <= MAX_STATUS_BYTES).then(|| serde_json::from_slice::<Value>(value).ok()).flatten();
     let read = read.filter(|read| read.get("id").and_then(Value::as_str) == Some(&id));

@@ -221,7 +221,7 @@ impl From<&Key> for AccountKey {
 
 impl From<&AccountKey> for Key {
     fn from(AccountKey { company, account }: &AccountKey) -> Key {
-        Key { company: company.to_string(), account: account.to_string() }
+        Key { company: (&**company).into(), account: (&**account).into() }
     }
 }
 

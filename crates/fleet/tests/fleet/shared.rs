@@ -19,7 +19,7 @@ const NOW: UnixMillis = UnixMillis(0);
 const PATIENCE: Duration = Duration::from_secs(20);
 
 fn key(account: usize) -> Key {
-    Key { company: "acme".to_owned(), account: format!("wa.{account}") }
+    Key { company: "acme".into(), account: format!("wa.{account}").into() }
 }
 
 fn request(account: usize, condition: Option<Condition>, id: &str) -> Request {

@@ -196,7 +196,7 @@ async fn keep_setting(writer: &SimulatedReplica, accounts: &[String]) -> Error {
     let requests = accounts.iter().cycle().enumerate();
     for (number, account) in requests {
         due.tick().await;
-        let key = Key { company: COMPANY.to_owned(), account: account.clone() };
+        let key = Key { company: COMPANY.into(), account: account.as_str().into() };
         let reason = format!("standing {number}");
         let standing = Standing { condition: Condition::Suspended, reason, until: None };
         if let Err(error) = writer.begin(key, Some(standing)) {
