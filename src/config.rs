@@ -14,10 +14,11 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use clap::builder::{PossibleValue, TypedValueParser};
+use clap::builder::{OsStringValueParser, PossibleValue, TypedValueParser};
 use clap::error::{ContextKind, ContextValue};
 use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches, ValueEnum, ValueHint};
+use switchboard_database::{Database, InvalidUrl, is_database_url};
 use switchboard_fleet::bus::{BusError, BusSettings, DEFAULT_PREFIX};
 use switchboard_fleet::release::{MAX_REPLICA_ID_BYTES, is_replica_id};
 use switchboard_pipeline::SnapshotSource;
@@ -38,14 +39,17 @@ const VARIABLE_PREFIX: &str = "SWITCHBOARD_";
 const OTHER_VARIABLES: [&str; 2] = [CONFIG_VARIABLE, "SWITCHBOARD_TOKEN"];
 /// Variable that names the settings file.
 const CONFIG_VARIABLE: &str = "SWITCHBOARD_CONFIG";
+/// Why a URL with a password is refused on the command line of a process that runs for long.
+pub(crate) const PASSWORD_IN_ARGUMENT: &str = "the URL has a password, which every user of this machine could see in \
+    the list of processes: leave the password out, and put it into PGPASSFILE (by default ~/.pgpass) or PGPASSWORD";
 /// Maximum length of a value in a message, in characters.
 const MAX_SHOWN_CHARS: usize = 80;
 
 /// All settings of the daemon. The fields are the keys of the settings file.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
-    /// Folder of the registry to serve. Takes precedence over `snapshot` and `fleet`.
-    pub registry: Option<PathBuf>,
+    /// Registry to serve. Takes precedence over `snapshot` and `fleet`.
+    pub registry: Option<RegistryPlace>,
     /// File of the compiled snapshot to serve. Without `registry`, `snapshot` and `fleet`, the demo registry is
     /// served.
     pub snapshot: Option<PathBuf>,
@@ -138,9 +142,10 @@ pub struct Settings {
 /// help texts. The name of a value (`DIR`, `N`) decides which TOML value the settings file has in its place.
 #[derive(Debug, Clone, Default, PartialEq, Args)]
 struct SettingsLayer {
-    /// Registry folder to serve; compiled at start and after each change
+    /// Registry to serve: a folder, or a database (postgres://…); compiled at start and after each change
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
-    registry: Option<PathBuf>,
+    #[arg(value_parser = OsStringValueParser::new().try_map(parse_registry))]
+    registry: Option<RegistryPlace>,
     /// Snapshot file to serve; loaded at start and after each change
     #[arg(long, value_name = "FILE")]
     snapshot: Option<PathBuf>,
@@ -303,6 +308,21 @@ pub struct FleetUrl(pub String);
 impl fmt::Debug for FleetUrl {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str("FleetUrl(…)")
+    }
+}
+
+/// The place of a registry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RegistryPlace {
+    /// A folder.
+    Folder(PathBuf),
+    /// A database. The URL may contain a password, so it is never shown.
+    Database(Box<Database>),
+}
+
+impl<P: Into<PathBuf>> From<P> for RegistryPlace {
+    fn from(path: P) -> RegistryPlace {
+        RegistryPlace::Folder(path.into())
     }
 }
 
@@ -587,16 +607,14 @@ impl Settings {
                 errors.push(SettingsError::Missing { one, other, reason });
             }
         }
-        for (key, path) in [("registry", &*registry), ("snapshot", &*snapshot)] {
-            let is_fleet = |path: &&Path| path.to_str().is_some_and(|text| text.starts_with("nats://"));
-            let fault = match path.as_deref().filter(is_fleet) {
-                Some(_) => Some("name the broker of a fleet with --fleet nats://…".to_owned()),
-                None => path.as_deref().and_then(url_fault),
-            };
-            errors.extend(fault.map(|fault| SettingsError::Url { key, fault }));
+        let fault = snapshot.as_deref().and_then(source_url_fault);
+        errors.extend(fault.map(|fault| SettingsError::Url { key: "snapshot", fault }));
+        if let Some(RegistryPlace::Folder(path)) = registry
+            && let Ok(absolute) = std::path::absolute(&*path)
+        {
+            *path = absolute;
         }
         for path in [
-            registry,
             snapshot,
             fleet_creds,
             fleet_ca,
@@ -642,7 +660,8 @@ impl Settings {
     /// Returns the source that `registry`, `snapshot` and `fleet` select.
     pub fn source(&self) -> SnapshotSource {
         match (&self.registry, &self.snapshot, &self.fleet) {
-            (Some(root), ..) => SnapshotSource::Registry(root.clone()),
+            (Some(RegistryPlace::Folder(root)), ..) => SnapshotSource::Registry(root.clone()),
+            (Some(RegistryPlace::Database(database)), ..) => SnapshotSource::Database(database.clone()),
             (None, Some(file), _) => SnapshotSource::Snapshot(file.clone()),
             (None, None, Some(_)) => {
                 let url = self.fleet_bus("").map(|bus| bus.server_names()).unwrap_or_default();
@@ -763,6 +782,12 @@ impl SettingsLayer {
             if let Err(reason) = parser.parse(key, values, &mut layer) {
                 errors.push(SettingsError::Option { option: option_of(key), reason });
             }
+        }
+        if let Some(RegistryPlace::Database(database)) = &layer.registry
+            && database.has_password_in_url()
+        {
+            let (option, reason) = (option_of("registry"), PASSWORD_IN_ARGUMENT.to_owned());
+            errors.push(SettingsError::Option { option, reason });
         }
         layer.report_two_sources(option_of, errors);
         layer
@@ -1088,7 +1113,8 @@ fn expected_one_of(values: impl Iterator<Item = String>) -> String {
 
 /// Returns a value of a setting for a message. A URL may contain a password, so it is not repeated.
 fn shown_of(argument: &Arg, value: &str) -> String {
-    if value_name(argument) == "URL" { "the URL".to_owned() } else { shown(value) }
+    let is_url = value_name(argument) == "URL" || (is_path(argument) && value.contains("://"));
+    if is_url { "the URL".to_owned() } else { shown(value) }
 }
 
 /// Returns a value for a message, shortened if it is long.
@@ -1096,6 +1122,28 @@ fn shown(value: &str) -> String {
     match value.char_indices().nth(MAX_SHOWN_CHARS) {
         Some((end, _)) => format!("{}…", value.get(..end).unwrap_or_default()),
         None => value.to_owned(),
+    }
+}
+
+/// Parses the place of a registry: a folder, or the URL of a database.
+fn parse_registry(text: OsString) -> Result<RegistryPlace, String> {
+    if let Some(url) = text.to_str().filter(|text| is_database_url(text)) {
+        let database = Database::from_url(url).map_err(|error: InvalidUrl| error.to_string())?;
+        return Ok(RegistryPlace::Database(Box::new(database)));
+    }
+    match source_url_fault(Path::new(&text)) {
+        Some(fault) => Err(fault),
+        None if text.is_empty() => Err("expected a path that is not empty".to_owned()),
+        None => Ok(RegistryPlace::Folder(text.into())),
+    }
+}
+
+/// Returns why a path is no source of the daemon, if it is a URL.
+fn source_url_fault(path: &Path) -> Option<String> {
+    match path.to_str()?.split_once("://")?.0 {
+        "nats" => Some("name the broker of a fleet with --fleet nats://…".to_owned()),
+        "postgres" | "postgresql" => Some("name a database with --registry postgres://…".to_owned()),
+        _ => url_fault(path),
     }
 }
 
@@ -1522,14 +1570,56 @@ mod tests {
 
     #[test]
     fn url_of_a_source_is_not_repeated() {
-        for (option, url) in
-            [("--registry", "postgres://u:secret@db/r"), ("--snapshot", "nats://secret@broker")]
-        {
-            let errors = load(&[option, url], None, &[]).unwrap_err();
-            let is_told =
-                |one: &str| one.contains("switchboard db export") || one.contains("with --fleet nats://");
-            assert!(matches!(&*errors, [one] if is_told(one) && !one.contains("secret")), "{errors:?}");
+        let url = "postgres://u:secret@db/r";
+        let (_folder, broken) = file(&format!("registry = \"{url}?sslmode=full\"\n"));
+        for (options, config, variables, words) in [
+            (vec!["--registry", url], None, vec![], "--registry: the URL has a password"),
+            (
+                vec!["--registry=postgres://secret:no"],
+                None,
+                vec![],
+                "--registry: the URL is not valid: the URL of the",
+            ),
+            (vec!["--registry=nats://secret@broker"], None, vec![], "with --fleet nats://…"),
+            (vec!["--snapshot=nats://secret@broker"], None, vec![], "with --fleet nats://…"),
+            (vec!["--snapshot", url], None, vec![], "with --registry postgres://…"),
+            (vec!["--registry=https://secret@db"], None, vec![], "a source cannot be a URL"),
+            (
+                vec![],
+                Some(&*broken),
+                vec![],
+                "registry: the URL is not valid: the URL of the database is malformed",
+            ),
+            (
+                vec![],
+                None,
+                vec![("SWITCHBOARD_REGISTRY", "postgres://u:secret@db/r?x=1")],
+                "parameter `x` of the URL",
+            ),
+        ] {
+            let errors = load(&options, config, &variables).unwrap_err();
+            assert!(
+                matches!(&*errors, [one] if one.contains(words) && !one.contains("secret")),
+                "{words}: {errors:?}"
+            );
         }
+    }
+
+    #[test]
+    fn database_is_a_registry_in_every_layer() {
+        let url = "postgres://u:secret@db/r";
+        let (_folder, path) = file(&format!("registry = \"{url}\"\n"));
+        for (options, config, variables) in [
+            (vec!["--registry=postgresql://u@db/r?sslmode=require"], None, vec![]),
+            (vec![], Some(&*path), vec![]),
+            (vec![], None, vec![("SWITCHBOARD_REGISTRY", url)]),
+        ] {
+            let settings = load(&options, config, &variables).unwrap();
+            assert_eq!(settings.source().describe(), "the registry postgres://db:5432/r");
+            assert!(!format!("{settings:?}").contains("secret"));
+        }
+        let settings = load(&["--registry=r"], None, &[("SWITCHBOARD_REGISTRY", url)]).unwrap();
+        assert!(matches!(settings.source(), SnapshotSource::Registry(_)));
     }
 
     #[test]
@@ -1596,7 +1686,7 @@ mod tests {
     fn relative_paths_become_absolute() {
         let settings = load(&["--registry=registry", "--standings=s"], None, &[]).unwrap();
         let folder = std::env::current_dir().unwrap();
-        assert_eq!(settings.registry, Some(folder.join("registry")));
+        assert_eq!(settings.registry, Some(folder.join("registry").into()));
         assert_eq!(settings.standings, Some(folder.join("s")));
     }
 

@@ -14,7 +14,7 @@ use crate::cli::{stderr, stdout, switchboard};
 use server::{at_port, empty_database, sql, try_sql};
 
 /// Returns the URL of a new database with the demo registry.
-fn demo_database() -> String {
+pub(crate) fn demo_database() -> String {
     let url = empty_database();
     succeed(&["db", "migrate", &url]);
     succeed(&["db", "import", demo().to_str().unwrap(), &url]);

@@ -57,7 +57,7 @@ fn config_map_mounted_as_by_the_kubelet_passes_check() {
 #[test]
 fn packages_settings_file_parses() {
     let packaged = Settings::from_toml(&text("config/debian/switchboard.toml")).unwrap();
-    assert_eq!(packaged.registry.as_deref(), Some(Path::new("/etc/switchboard/registry")));
+    assert_eq!(packaged.registry, Some("/etc/switchboard/registry".into()));
     assert_eq!(packaged.standings.as_deref(), Some(Path::new("/var/lib/switchboard/standings")));
 }
 

@@ -29,6 +29,7 @@ mod clients;
 mod corruption;
 mod coverage;
 mod database;
+mod database_serve;
 mod deploy;
 mod diff;
 mod documents;

@@ -14,6 +14,8 @@ use switchboard_snapshot::header;
 use tempfile::TempDir;
 
 use crate::cli::{stderr, stdout};
+use crate::database::demo_database;
+use crate::database::server::sql;
 use crate::expected::{acme, demo, edit};
 use crate::harness::fleet_site::{Behavior, Web};
 use crate::harness::{wait_until, wait_within};
@@ -555,7 +557,8 @@ fn wrong_usage_says_what_to_write() {
         (3, publish(&["--fleet", "nats://user:secret@127.0.0.1:9"]), "cannot connect to the broker"),
         (2, publish(&["--fleet-prefix", "a.b"]), "1 to 64 letters"),
         (2, vec!["fleet", "publish", "nats://127.0.0.1:9", "--follow"], "is the folder of a registry"),
-        (2, vec!["fleet", "publish", "postgres://x"], "folder of a registry"),
+        (3, vec!["fleet", "publish", "postgres://u:secret@127.0.0.1:9/r"], "postgres://127.0.0.1:9/r: "),
+        (2, vec!["fleet", "publish", "postgres://u:secret@db/r", "--follow"], "the URL has a password"),
         (3, vec!["fleet", "publish", "absent"], "absent"),
         (2, vec!["fleet", "init", "--replicas", "0"], "1..=5"),
         (2, vec!["fleet"], "Usage"),
@@ -779,6 +782,38 @@ fn follower_waits_for_a_release_that_it_can_compare() {
     assert_eq!(set(&release), "{}");
     // It looks again by itself, and compares.
     wait_until("the company is held back", || logged("meridian is held back: the company disappeared"));
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
+#[cfg_attr(not(all(has_nats_server, has_postgres)), ignore = "needs nats-server and postgres")]
+fn database_is_published_once_and_followed() {
+    let (fleet, url) = (Fleet::new(), demo_database());
+    let text = fleet.succeed(&["fleet", "publish", &url]);
+    assert!(text.contains(": 2 companies, "), "{text}");
+    let before = fleet.generation();
+    let log = fs::File::create(fleet.path("log")).unwrap();
+    let mut follow = fleet.command(&["fleet", "publish", &url, "--follow"]);
+    let mut child = follow.stdout(Stdio::null()).stderr(log).spawn().unwrap();
+    let connections = "select count(*) from pg_stat_activity where application_name = 'switchboard' \
+                       and datname = current_database() and query = 'commit'";
+    wait_until("the first read", || sql(&url, connections) == "1");
+    let logged = |text: &str| fs::read_to_string(fleet.path("log")).unwrap().contains(text);
+    let set = |address: &str| {
+        let set = format!("set address = '{address}' where company = 'acme' and id = 'wa-spare-1'");
+        sql(&url, &format!("update switchboard.account {set}"));
+    };
+    set("nobody");
+    wait_until("the company is held back", || logged("acme is held back: 1 error"));
+    assert!(logged("account[company=acme,id=wa-spare-1].address: error[invalid_address]: "));
+    assert_eq!(fleet.generation(), before);
+    sql(&url, "alter schema switchboard rename to away");
+    wait_until("the schema is missed", || logged("run `switchboard db migrate` first"));
+    sql(&url, "alter schema away rename to switchboard");
+    set("+447400123999");
+    wait_until("the second release", || fleet.generation() > before);
+    assert!(!logged("user=postgres"));
     child.kill().unwrap();
     child.wait().unwrap();
 }

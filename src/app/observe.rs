@@ -64,8 +64,8 @@ pub fn start_logs(settings: &Settings) -> io::Result<LogQueue> {
 fn completed(levels: &str) -> String {
     let is_silent = levels.split(',').any(|directive| directive.trim().eq_ignore_ascii_case("off"));
     let notify = if is_silent { "" } else { "notify=error," };
-    // This module logs passwords and the values of the buckets, at `trace`.
-    format!("{notify}async_nats=off,{levels},async_nats::connection=off")
+    // The one module logs passwords and the values of the buckets, at `trace`, the other malformed lines of PGPASSFILE.
+    format!("{notify}async_nats=off,{levels},async_nats::connection=off,sqlx_postgres::options=off")
 }
 
 /// Creates an observer that counts and logs the events of the reload thread. `waits` is whether the daemon waits for
@@ -218,11 +218,11 @@ fn log_reload(event: &ReloadEvent<'_>, consequence: &str) {
             tracing::error!(reason, "source unreadable; {consequence}");
         }
         ReloadEvent::NoRelease { reason } => tracing::info!(reason, "waiting for a release"),
-        ReloadEvent::Watching { down: None } => tracing::info!("file-system watch active"),
+        ReloadEvent::Watching { down: None } => tracing::info!("watch active"),
         ReloadEvent::Watching { down: Some(reason) } => {
             tracing::warn!(
                 reason,
-                "file-system watch unavailable; changes are found only by polling, at least once a second"
+                "watch unavailable; changes are found only by polling, at least once a second"
             )
         }
         ReloadEvent::Confirmed | ReloadEvent::Timed { .. } | ReloadEvent::Alive { .. } => {}

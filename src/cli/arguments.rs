@@ -590,7 +590,7 @@ pub struct FleetInitArguments {
 #[derive(Debug, Args)]
 #[command(after_help = help::of("fleet publish").below_options())]
 pub struct PublishArguments {
-    /// Registry folder, snapshot file, or release of another fleet (nats://…) to publish
+    /// Registry folder, database (postgres://…), snapshot file, or release of another fleet (nats://…) to publish
     #[arg(value_name = "SOURCE", value_hint = ValueHint::AnyPath)]
     pub source: PathBuf,
     /// The keys that sign the release.

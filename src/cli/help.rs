@@ -88,6 +88,10 @@ const SERVE_ENVIRONMENT: &[Entry] = &[
          taken in order, data first.",
     ),
     ("NOTIFY_SOCKET", "Socket of the service manager for the states ready, reloading and stopping."),
+    (
+        "PGPASSWORD, PGPASSFILE, PGHOST, …",
+        "With a registry in PostgreSQL: the password, and what the URL leaves out, as psql reads them.",
+    ),
 ];
 
 const CLIENT_ENVIRONMENT: &[Entry] =
@@ -217,6 +221,10 @@ static COMMANDS: [CommandHelp; 32] = [
                 "switchboard serve --snapshot /var/lib/switchboard/registry.swb \\\n    --listen 0.0.0.0:7400 --principals principals.toml",
             ),
             (
+                "Serve a registry in PostgreSQL",
+                "switchboard serve --registry postgres://reader@db.example/registry?sslmode=verify-full",
+            ),
+            (
                 "Serve the release of a fleet",
                 "switchboard serve --fleet nats://broker.example:4222 \\\n    --state /var/lib/switchboard",
             ),
@@ -230,6 +238,9 @@ static COMMANDS: [CommandHelp; 32] = [
             "The daemon watches its source. A broken source is rejected, and the last good snapshot stays \
              in service. If the source gives no snapshot at start, the daemon waits for one, unless \
              --require-snapshot is given.",
+            "A database is read in one transaction after each change, which a notification reports. A database that is \
+             away is like a broken source, and the daemon goes on connecting. The URL must have no password on the \
+             command line: see PGPASSFILE.",
             "SIGHUP reads the source again. SIGTERM and SIGINT drain: the daemon finishes the requests in \
              flight and exits with code 0. A second signal closes the connections that are still open.",
             "Every option is also a key of the settings file and an environment variable. An option overrides \
@@ -669,6 +680,10 @@ static COMMANDS: [CommandHelp; 32] = [
             (
                 "Publish every change of a registry",
                 "switchboard fleet publish /srv/registry --key release.key --follow",
+            ),
+            (
+                "Publish every change of a registry in PostgreSQL",
+                "switchboard fleet publish postgres://reader@db.example/registry \\\n    --key release.key --follow",
             ),
         ],
         fields: &[],

@@ -4,6 +4,7 @@
 //! publishes the snapshot in the [`Store`], which all answers read. [`standings`] sets and expires standings
 //! in the same store.
 
+mod database;
 pub mod fleet;
 mod poller;
 mod publisher;

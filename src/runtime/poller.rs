@@ -7,6 +7,9 @@
 use std::time::{Duration, Instant};
 
 use switchboard_pipeline::{Fetched, SourceError, SourceStamp};
+use switchboard_registry::ReadLimits;
+
+use super::reload_event::ReloadSignal;
 
 /// A source that is not being written is read when its stamp has not changed for this time. The value exceeds
 /// the resolution of file-system times (10 ms), so that a later write changes the stamp.
@@ -19,6 +22,45 @@ const MAX_STALL: Duration = Duration::from_secs(1);
 /// Maximum wait for a source in which some file is always being written, or which asks for a longer time without
 /// a change.
 const MAX_WAIT_WHILE_WRITTEN: Duration = Duration::from_secs(10);
+
+/// Finds changes of a source and reads it.
+pub(super) trait Poll: Send {
+    /// Reads the source if it has changed and settled.
+    fn poll(&mut self) -> Polled;
+
+    /// Makes the next poll read the source, even if no change shows.
+    fn forget_last_read(&mut self);
+
+    /// Sets the limits within which the files of a registry are read.
+    fn set_limits(&mut self, limits: ReadLimits);
+
+    /// Sends a signal when the source may have changed. Starts with the next poll.
+    fn watch(&mut self, signal: ReloadSignal);
+
+    /// Returns whether the source cannot be watched, so that it is only polled.
+    fn is_watch_down(&self) -> bool;
+
+    /// Reads and watches the file with the signed manifest, too, if the source is a snapshot file.
+    fn require_release(&mut self) {}
+
+    /// Stops waiting for the source to settle.
+    fn reset_debounce(&mut self) {}
+
+    /// Returns whether the source is changing and has not been read.
+    fn is_settling(&self) -> bool {
+        false
+    }
+
+    /// Returns whether the source must be polled again after the quiet period.
+    fn is_due_soon(&self) -> bool {
+        false
+    }
+
+    /// Returns the sequence number of the last change, or `None` without file-system events.
+    fn last_change(&self) -> Option<u64> {
+        None
+    }
+}
 
 /// A source with its file-system watch and a clock. Tests replace all three.
 pub(super) trait PolledSource {

@@ -7,6 +7,7 @@ use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use switchboard_database::{Contents, Rows};
 use switchboard_model::UnixMillis;
 use switchboard_pipeline::{
     BuildFailure, BuildMode, DEMO_GENERATION, Fetched, HeldBack, Reload, SnapshotSource, SourceError, build,
@@ -142,7 +143,10 @@ impl Publisher {
             Ok(content) => {
                 self.last_read_error = None;
                 match content {
-                    Fetched::Files(files) => self.apply_files(&files, change),
+                    Fetched::Files(files) => self.apply_files(&files, None, change),
+                    Fetched::Database(Contents { files, rows }) => {
+                        self.apply_files(&files, Some(&rows), change);
+                    }
                     Fetched::NoRelease => self.no_release(),
                     Fetched::Bytes { bytes, modified_at, release } => {
                         self.apply_bytes(bytes, modified_at, release, change);
@@ -152,7 +156,8 @@ impl Publisher {
         }
     }
 
-    fn apply_files(&mut self, files: &Files, change: impl Fn() -> Option<u64>) {
+    /// Builds and activates a registry. Findings name rows in place of lines if the registry is in a database.
+    fn apply_files(&mut self, files: &Files, rows: Option<&Rows>, change: impl Fn() -> Option<u64>) {
         let digest = files.digest();
         self.confirmed = self.confirmed.filter(|confirmed| *confirmed == digest);
         (self.refused, self.judge_again_at) = (None, None);
@@ -162,7 +167,13 @@ impl Publisher {
         }
         let now = UnixMillis::from(SystemTime::now());
         let was_empty = self.store.current().is_none();
-        let reload = self.build(files, now);
+        let mut reload = self.build(files, now);
+        if let Some(rows) = rows {
+            match &mut reload {
+                Ok(reload) => reload.change_findings(|findings| rows.relocate(files, findings)),
+                Err(failure) => rows.relocate(files, &mut failure.findings),
+            }
+        }
         if was_empty
             && let Err(failure) = &reload
             && self.restore(&self.rejection_of(failure))

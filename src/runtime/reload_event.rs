@@ -105,7 +105,7 @@ pub enum ReloadEvent<'a> {
         /// Number of snapshots: the one in service and replaced ones that a request or a worker still holds.
         snapshots: usize,
     },
-    /// The file-system watch of the source started or stopped working.
+    /// Events of the file system, or notifications of the database, began or ceased to report changes.
     Watching {
         /// Reason why the watch does not work. `None` if it works. Without a watch, the source is only
         /// polled.
@@ -207,7 +207,7 @@ impl HeldBackCompany {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum WatchMode {
-    /// File-system events report changes; the source is polled as well
+    /// Events of the file system or of the database report changes; the source is polled as well
     Events,
     /// The source is only polled
     #[default]

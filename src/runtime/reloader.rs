@@ -10,7 +10,8 @@ use parking_lot::Mutex;
 use switchboard_pipeline::SnapshotSource;
 use switchboard_registry::ReadLimits;
 
-use super::poller::{Polled, QUIET_PERIOD, SourcePoller};
+use super::database::DatabasePoller;
+use super::poller::{Poll, Polled, QUIET_PERIOD, SourcePoller};
 use super::publisher::Publisher;
 use super::reload_event::{LastReload, ReloadObserver, ReloadSignal, ReloadSignalReceiver, Reporter};
 use super::state::{Restore, StateDir};
@@ -18,7 +19,7 @@ use super::store::Store;
 use super::trusted_keys::KeysInForce;
 use super::watch::WatchedSource;
 
-/// Maximum poll interval while the file-system watch is down. Each poll retries the watch.
+/// Maximum poll interval while the watch is down. Each poll retries the watch.
 const MAX_POLL_WITHOUT_WATCH: Duration = Duration::from_secs(1);
 
 /// Interval of checks whether a replaced snapshot was released, for an accurate `snapshots_alive`. Requests
@@ -27,7 +28,7 @@ const RETIRED_CHECK: Duration = Duration::from_millis(250);
 
 /// The state of the reload thread. [`run`](Self::run) is the thread's function.
 pub struct Reloader {
-    poller: SourcePoller<WatchedSource>,
+    poller: Box<dyn Poll>,
     publisher: Publisher,
     reporter: Reporter,
 }
@@ -41,9 +42,14 @@ impl Reloader {
         state: Option<StateDir>,
     ) -> Reloader {
         let reporter = Reporter::new(observer);
-        let watched = WatchedSource::new(source.clone(), reporter.clone());
+        let poller: Box<dyn Poll> = match &source {
+            SnapshotSource::Database(database) => {
+                Box::new(DatabasePoller::new((**database).clone(), reporter.clone()))
+            }
+            _ => Box::new(SourcePoller::new(WatchedSource::new(source.clone(), reporter.clone()))),
+        };
         let publisher = Publisher::new(source, store, reporter.clone(), state);
-        Reloader { poller: SourcePoller::new(watched), publisher, reporter }
+        Reloader { poller, publisher, reporter }
     }
 
     /// Puts a snapshot of the state directory in service if the source is not usable at the start. Returns
@@ -61,18 +67,18 @@ impl Reloader {
 
     /// Sets the limits within which the files of a registry are read.
     pub fn set_read_limits(&mut self, limits: ReadLimits) {
-        self.poller.source.set_limits(limits);
+        self.poller.set_limits(limits);
     }
 
     /// Accepts a snapshot file only with the signatures of these keys. Has no effect on other sources.
     pub fn set_trusted_keys(&mut self, keys: KeysInForce) {
-        self.poller.source.require_release();
+        self.poller.require_release();
         self.publisher.set_trusted_keys(keys);
     }
 
-    /// Starts a file-system watch with the next poll. Without this call the source is only polled.
+    /// Starts a watch with the next poll. Without this call the source is only polled.
     pub fn watch(&mut self, signal: ReloadSignal) {
-        self.poller.source.watch(signal);
+        self.poller.watch(signal);
     }
 
     /// Polls the source until it has settled and was read. Calls `ready` on this thread when a snapshot is in
@@ -91,7 +97,7 @@ impl Reloader {
     pub fn run(mut self, signal: &ReloadSignalReceiver, interval: Duration) {
         let mut polled_at = Instant::now();
         loop {
-            let is_down = self.poller.source.is_watch_down();
+            let is_down = self.poller.is_watch_down();
             let interval = if is_down { interval.min(MAX_POLL_WITHOUT_WATCH) } else { interval };
             let is_due_soon = self.poller.is_due_soon();
             let timeout = if is_due_soon {
@@ -135,7 +141,7 @@ impl Reloader {
             Polled::Unchanged => self.publisher.confirm(),
             Polled::Settling | Polled::SameContent => {}
             Polled::Fetched(fetched) => {
-                self.publisher.apply(fetched, || self.poller.source.last_change());
+                self.publisher.apply(fetched, || self.poller.last_change());
             }
         }));
         if polled.is_err() {

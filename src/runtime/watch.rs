@@ -17,7 +17,7 @@ use switchboard_pipeline::{Fetched, SnapshotSource, SourceError, SourceStamp};
 use switchboard_registry::{ReadLimits, is_passed_over};
 use switchboard_release::{MAX_ENVELOPE_BYTES, release_path};
 
-use super::poller::{PolledSource, QUIET_PERIOD};
+use super::poller::{Poll, Polled, PolledSource, QUIET_PERIOD, SourcePoller};
 use super::reload_event::{ReloadEvent, ReloadSignal, Reporter, WatchMode};
 use super::watch_path::{WatchedDirs, read_bounded};
 
@@ -73,27 +73,9 @@ impl WatchedSource {
         WatchedSource { source, limits, release: None, watch: None, state: WatchState::Untried, reporter }
     }
 
-    /// Reads and watches the file with the signed manifest, too, if the source is a snapshot file.
-    pub(super) fn require_release(&mut self) {
-        self.release = self.source.file().map(release_path);
-    }
-
-    pub(super) fn set_limits(&mut self, limits: ReadLimits) {
-        self.limits = limits;
-    }
-
     /// Starts the watch with the next poll.
     pub(super) fn watch(&mut self, signal: ReloadSignal) {
         self.watch = Some(DirWatch { signal, seen: Arc::default(), watcher: None });
-    }
-
-    pub(super) fn is_watch_down(&self) -> bool {
-        matches!(self.state, WatchState::Down(_))
-    }
-
-    /// Returns the sequence number of the last change, or `None` without file-system events.
-    pub(super) fn last_change(&self) -> Option<u64> {
-        self.watch.as_ref().and_then(DirWatch::last_change)
     }
 }
 
@@ -147,6 +129,48 @@ impl PolledSource for WatchedSource {
 
     fn now(&self) -> Instant {
         Instant::now()
+    }
+}
+
+impl Poll for SourcePoller<WatchedSource> {
+    fn poll(&mut self) -> Polled {
+        self.poll()
+    }
+
+    fn forget_last_read(&mut self) {
+        self.forget_last_read();
+    }
+
+    fn set_limits(&mut self, limits: ReadLimits) {
+        self.source.limits = limits;
+    }
+
+    fn watch(&mut self, signal: ReloadSignal) {
+        self.source.watch(signal);
+    }
+
+    fn is_watch_down(&self) -> bool {
+        matches!(self.source.state, WatchState::Down(_))
+    }
+
+    fn require_release(&mut self) {
+        self.source.release = self.source.source.file().map(release_path);
+    }
+
+    fn reset_debounce(&mut self) {
+        self.reset_debounce();
+    }
+
+    fn is_settling(&self) -> bool {
+        self.is_settling()
+    }
+
+    fn is_due_soon(&self) -> bool {
+        self.is_due_soon()
+    }
+
+    fn last_change(&self) -> Option<u64> {
+        self.source.watch.as_ref().and_then(DirWatch::last_change)
     }
 }
 

@@ -43,7 +43,7 @@ impl WatchedDirs {
         // The physical path that relative paths start from.
         let here = || std::env::current_dir().unwrap_or_else(|_| PathBuf::from("."));
         match source {
-            SnapshotSource::Demo => {}
+            SnapshotSource::Demo | SnapshotSource::Database(_) => {}
             SnapshotSource::Snapshot(path) | SnapshotSource::Fleet { file: path, .. } => {
                 drop(dirs.follow(here(), path));
             }

@@ -105,7 +105,7 @@ fn run(
                 changed(Err(format!("{path}: {error}; put the file back, or check its permissions")));
             }
             Polled::Fetched(Err(error)) => changed(Err(error.to_string())),
-            Polled::Fetched(Ok(Fetched::Files(_) | Fetched::NoRelease))
+            Polled::Fetched(Ok(Fetched::Files(_) | Fetched::Database(_) | Fetched::NoRelease))
             | Polled::Unchanged
             | Polled::Settling
             | Polled::SameContent => {}

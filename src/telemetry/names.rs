@@ -108,7 +108,7 @@ pub(super) const HELD_BACK: Metric = metric(
 );
 pub(super) const WATCH: Metric = metric(
     "switchboard_watch_active",
-    "1 if file-system events report changes of the source, 0 if it is only polled.",
+    "1 if events of the file system or the database report changes of the source, 0 if it is only polled.",
 );
 pub(super) const STANDINGS: Metric =
     metric("switchboard_standings", "Accounts of the snapshot in service that have a standing, by standing.");

@@ -64,7 +64,7 @@ fn source_is_polled_and_the_watch_retried_without_inotify() {
     served.serves(2);
     rename_over(&file, &snapshot(3));
     served.serves(3);
-    assert_eq!(served.daemon.log("file-system watch unavailable")["level"], "WARN");
+    assert_eq!(served.daemon.log("watch unavailable")["level"], "WARN");
     limit("1024");
     served.watch_mode_is("events", || {});
     served.shows_watch_mode("events");

@@ -14,9 +14,9 @@ use crate::DatabaseError;
 /// A variable of psql. The manual page of the commands that read a database names all of them.
 const MODE_VARIABLE: &str = "PGSSLMODE";
 /// The time within which a connection must be made.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// The time within which a transaction that reads must end.
-const READ_TIMEOUT: Duration = Duration::from_secs(300);
+pub(crate) const READ_TIMEOUT: Duration = Duration::from_secs(300);
 /// The parameters of a URL that have an effect, as psql has them.
 const PARAMETERS: [&str; 12] = [
     "application_name",
@@ -39,7 +39,7 @@ const PARAMETERS: [&str; 12] = [
 #[derive(Clone)]
 pub struct Database {
     url: String,
-    options: PgConnectOptions,
+    pub(crate) options: PgConnectOptions,
 }
 
 /// The reason why a text is not the URL of a database. Does not repeat the URL.
@@ -114,6 +114,15 @@ impl Database {
         Ok(Database { url: url.to_owned(), options })
     }
 
+    /// Returns whether the URL has a password. Other users of the machine can see one on a command line.
+    pub fn has_password_in_url(&self) -> bool {
+        let rest = self.url.split_once("://").map_or("", |(_, rest)| rest);
+        let (before, query) = rest.split_once('?').unwrap_or((rest, ""));
+        let user = before.split('/').next().and_then(|authority| authority.rsplit_once('@'));
+        user.is_some_and(|(user, _)| user.contains(':'))
+            || query.split('&').any(|pair| pair.starts_with("password="))
+    }
+
     /// Connects, and runs the work with the connection to its end. The transaction of work that fails is rolled back,
     /// because the connection is closed.
     pub(crate) fn run<T>(
@@ -125,15 +134,10 @@ impl Database {
             DatabaseError::Connection(format!("cannot start the client of the database: {error}"))
         };
         let runtime = Builder::new_current_thread().enable_all().build().map_err(failed)?;
-        let too_slow = |limit: Duration| move |_| DatabaseError::Timeout { seconds: limit.as_secs() };
         runtime.block_on(async {
-            let connecting = PgConnection::connect_with(&self.options);
-            let mut connection =
-                timeout(CONNECT_TIMEOUT, connecting).await.map_err(too_slow(CONNECT_TIMEOUT))??;
+            let mut connection = within(CONNECT_TIMEOUT, PgConnection::connect_with(&self.options)).await?;
             let done = match limit {
-                Limit::Read => {
-                    timeout(READ_TIMEOUT, work(&mut connection)).await.map_err(too_slow(READ_TIMEOUT))?
-                }
+                Limit::Read => within(READ_TIMEOUT, work(&mut connection)).await,
                 Limit::None => work(&mut connection).await,
             }?;
             // The work is done, so that a fault while the connection closes is none.
@@ -177,6 +181,17 @@ impl PartialEq for Database {
 }
 
 impl Eq for Database {}
+
+/// Awaits work for at most `limit`.
+pub(crate) async fn within<T, E: Into<DatabaseError>>(
+    limit: Duration,
+    work: impl Future<Output = Result<T, E>>,
+) -> Result<T, DatabaseError> {
+    match timeout(limit, work).await {
+        Ok(done) => done.map_err(Into::into),
+        Err(_) => Err(DatabaseError::Timeout { seconds: limit.as_secs() }),
+    }
+}
 
 /// Runs statements. Returns the rows of all of them.
 ///
@@ -231,8 +246,12 @@ mod tests {
             ("postgres:///r?host=/run/postgresql&password=secret", "postgres:///r?host=/run/postgresql"),
         ] {
             let database = Database::from_url(url).unwrap();
+            assert!(database.has_password_in_url());
             assert_eq!(database.to_string(), described);
             assert_eq!(format!("{database:?}"), format!("Database({described})"));
+        }
+        for url in ["postgres://u@[::1]:5432/r", "postgres:///r?host=/a:b@c", "postgres://db:5432/r"] {
+            assert!(!Database::from_url(url).unwrap().has_password_in_url(), "{url}");
         }
     }
 }

@@ -6,6 +6,7 @@
 //! * [`Database`] is the address of a database, from a URL. Its methods connect, and return when they are done.
 //! * [`Database::migrate`] makes or upgrades the schema.
 //! * [`Database::import`] replaces companies in one transaction.
+//! * [`FollowedDatabase`] reads the registry whenever it has changed.
 //! * [`Database::read`] reads the registry in one transaction, as files, with the [`Rows`] of their lines.
 //!
 //! # Example: a URL is described without its password
@@ -20,6 +21,7 @@
 mod connection;
 mod contents;
 mod error;
+mod follow;
 mod import;
 mod migrate;
 mod read;
@@ -28,5 +30,6 @@ mod toml_text;
 pub use connection::{Database, InvalidUrl, is_database_url};
 pub use contents::{Contents, Rows};
 pub use error::DatabaseError;
+pub use follow::FollowedDatabase;
 pub use import::{Change, Import, ImportScope};
 pub use migrate::{Migrated, SCHEMA_VERSION};

@@ -14,7 +14,7 @@ use crate::toml_text::{quoted, table, value};
 use crate::{Contents, Database, DatabaseError, Rows};
 
 /// Begins the transaction that reads. It sees one state of the database, waits for no writer, and holds none up.
-const BEGIN: &str = "begin isolation level repeatable read read only; set local lock_timeout = '10s'; \
+pub(crate) const BEGIN: &str = "begin isolation level repeatable read read only; set local lock_timeout = '10s'; \
      set local search_path = pg_catalog, pg_temp";
 
 const CHANNELS: &str = "select id, conversation_role, array_to_json(pool_must_hold)::text, address, dedicated_since \
@@ -70,7 +70,10 @@ impl Database {
     }
 }
 
-async fn read_contents(connection: &mut PgConnection, limits: ReadLimits) -> Result<Contents, DatabaseError> {
+pub(crate) async fn read_contents(
+    connection: &mut PgConnection,
+    limits: ReadLimits,
+) -> Result<Contents, DatabaseError> {
     let mut files = Files::default();
     let channels = channels_toml(&rows(connection, CHANNELS).await?)?;
     if !channels.is_empty() {

@@ -278,6 +278,21 @@ pub fn error_count(findings: &Findings) -> String {
     }
 }
 
+impl Reload {
+    /// Changes the findings, also those of companies that are held back.
+    pub fn change_findings(&mut self, change: impl Fn(&mut Findings)) {
+        change(&mut self.findings);
+        if let Some(built) = &mut self.built {
+            change(&mut built.findings);
+        }
+        for held in &mut self.held_back {
+            if let HoldCause::Findings(findings) = &mut held.cause {
+                change(findings);
+            }
+        }
+    }
+}
+
 impl From<BuiltSnapshot> for Reload {
     fn from(built: BuiltSnapshot) -> Reload {
         Reload { held_back: Vec::new(), built: Some(built), findings: Findings::default() }
@@ -321,7 +336,7 @@ impl GuardRefusal {
 /// Writes the refusal with its remedy.
 impl fmt::Display for GuardRefusal {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "{}; put the files back, or send SIGHUP to publish the change", self.change())
+        write!(out, "{}; undo the change, or send SIGHUP to publish it", self.change())
     }
 }
 

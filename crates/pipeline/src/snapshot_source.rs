@@ -1,9 +1,10 @@
-//! The sources of snapshots: the demo registry in the binary, the folder of a registry, a compiled file, or the
-//! release of a fleet.
+//! The sources of snapshots: the demo registry in the binary, a registry in a folder or in a database, a compiled file,
+//! or the release of a fleet.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
+use switchboard_database::{Contents, Database, DatabaseError};
 use switchboard_model::UnixMillis;
 use switchboard_registry::{Files, Findings, ReadError, ReadLimits, Stamp};
 use switchboard_snapshot::{Bytes, Progress, Rejection, Snapshot, file};
@@ -39,6 +40,8 @@ pub enum SnapshotSource {
     Demo,
     /// The folder of a registry.
     Registry(PathBuf),
+    /// A registry in a database.
+    Database(Box<Database>),
     /// The file of a compiled snapshot.
     Snapshot(PathBuf),
     /// The release of a fleet, in the file to which the replica writes the snapshot.
@@ -54,6 +57,8 @@ pub enum SnapshotSource {
 pub enum Fetched {
     /// The files of a registry to compile.
     Files(Files),
+    /// The registry of a database to compile.
+    Database(Contents),
     /// The file of a snapshot to open.
     Bytes {
         /// Content of the whole file.
@@ -92,6 +97,14 @@ pub enum SourceError {
         /// Path in the folder and error of the system.
         error: ReadError,
     },
+    /// A database cannot be read.
+    #[error("{database}: {error}")]
+    Database {
+        /// The database, without user and password.
+        database: String,
+        /// The reason.
+        error: DatabaseError,
+    },
     /// The file of a snapshot cannot be read.
     #[error("{}", describe_snapshot(.path, .error))]
     Snapshot {
@@ -125,7 +138,7 @@ pub enum OpenError {
 /// The sizes, times and inodes of a source. A changed stamp means that the source may have changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SourceStamp {
-    /// The source is the demo, which never changes.
+    /// The source is the demo, which never changes, or a database, whose changes no stamp shows.
     Constant,
     /// The stamp of all files in the folder of a registry.
     Folder(Stamp),
@@ -139,7 +152,7 @@ impl Fetched {
     /// Returns a digest of the content. Equal digests mean equal content.
     pub fn digest(&self) -> u128 {
         match self {
-            Fetched::Files(files) => files.digest(),
+            Fetched::Files(files) | Fetched::Database(Contents { files, .. }) => files.digest(),
             Fetched::NoRelease => 0,
             Fetched::Bytes { bytes, release, .. } => {
                 let digest = xxhash_rust::xxh3::xxh3_128(bytes);
@@ -157,7 +170,7 @@ impl SnapshotSource {
     /// Reads the stamp of the source without its content.
     pub fn stamp(&self) -> SourceStamp {
         match self {
-            SnapshotSource::Demo => SourceStamp::Constant,
+            SnapshotSource::Demo | SnapshotSource::Database(_) => SourceStamp::Constant,
             SnapshotSource::Registry(root) => match Stamp::from_dir(root) {
                 Ok(stamp) => SourceStamp::Folder(stamp),
                 Err(error) => SourceStamp::Unreadable(error.to_string()),
@@ -179,6 +192,7 @@ impl SnapshotSource {
         match self {
             SnapshotSource::Demo => Ok(Fetched::Files(demo_files())),
             SnapshotSource::Registry(root) => Ok(Fetched::Files(read_registry(root, limits)?)),
+            SnapshotSource::Database(database) => Ok(Fetched::Database(read_database(database, limits)?)),
             SnapshotSource::Snapshot(path) => {
                 let (bytes, modified_at) = read_snapshot(path)?;
                 Ok(Fetched::Bytes { bytes, modified_at, release: None })
@@ -205,11 +219,15 @@ impl SnapshotSource {
         mode: BuildMode,
         progress: &dyn Progress,
     ) -> Result<Opened, OpenError> {
-        let (files, generation) = match self {
-            SnapshotSource::Demo => (demo_files(), DEMO_GENERATION),
+        let (files, rows, generation) = match self {
+            SnapshotSource::Demo => (demo_files(), None, DEMO_GENERATION),
             SnapshotSource::Registry(root) => {
                 let files = read_registry(root, limits).map_err(OpenError::Source)?;
-                (files, now.as_u64())
+                (files, None, now.as_u64())
+            }
+            SnapshotSource::Database(database) => {
+                let Contents { files, rows } = read_database(database, limits).map_err(OpenError::Source)?;
+                (files, Some(rows), now.as_u64())
             }
             SnapshotSource::Snapshot(path) | SnapshotSource::Fleet { file: path, .. } => {
                 let (bytes, _) = read_snapshot(path).map_err(OpenError::Source)?;
@@ -218,18 +236,27 @@ impl SnapshotSource {
                 return Ok(Opened { snapshot, findings: Findings::default(), failed: 0, files: None });
             }
         };
+        let relocate = |findings: &mut Findings| {
+            if let Some(rows) = &rows {
+                rows.relocate(&files, findings);
+            }
+        };
         match build::build_snapshot(&files, generation, now.to_seconds(), mode, progress) {
-            Ok(BuiltSnapshot { snapshot, findings, failed, .. }) => {
+            Ok(BuiltSnapshot { snapshot, mut findings, failed, .. }) => {
+                relocate(&mut findings);
                 Ok(Opened { snapshot, findings, failed, files: Some(files) })
             }
-            Err(failure) => Err(OpenError::Registry { failure, files }),
+            Err(mut failure) => {
+                relocate(&mut failure.findings);
+                Err(OpenError::Registry { failure, files })
+            }
         }
     }
 
     /// Returns the snapshot file of the source, if it has one.
     pub fn file(&self) -> Option<&Path> {
         match self {
-            SnapshotSource::Demo | SnapshotSource::Registry(_) => None,
+            SnapshotSource::Demo | SnapshotSource::Registry(_) | SnapshotSource::Database(_) => None,
             SnapshotSource::Snapshot(file) | SnapshotSource::Fleet { file, .. } => Some(file),
         }
     }
@@ -239,6 +266,7 @@ impl SnapshotSource {
         match self {
             SnapshotSource::Demo => "the embedded demo registry".to_owned(),
             SnapshotSource::Registry(root) => format!("the registry {}", root.display()),
+            SnapshotSource::Database(database) => format!("the registry {database}"),
             SnapshotSource::Snapshot(path) => format!("the snapshot {}", path.display()),
             SnapshotSource::Fleet { url, .. } => format!("the fleet {url}"),
         }
@@ -269,6 +297,11 @@ fn describe_snapshot(path: &Path, error: &io::Error) -> String {
 fn read_registry(root: &Path, limits: ReadLimits) -> Result<Files, SourceError> {
     Files::read_dir_within(root, limits)
         .map_err(|error| SourceError::Registry { root: root.to_owned(), error })
+}
+
+fn read_database(database: &Database, limits: ReadLimits) -> Result<Contents, SourceError> {
+    let failed = |error| SourceError::Database { database: database.to_string(), error };
+    database.read(limits).map_err(failed)
 }
 
 /// Returns the bytes of a snapshot and the time of its last change.

@@ -1,17 +1,21 @@
 //! `switchboard fleet publish` and `switchboard fleet rollback`.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use switchboard_database::{Contents, FollowedDatabase, Rows, is_database_url};
 use switchboard_fleet::publish::{
     Announced, Lagging, Published, Publisher, REMOVAL_AGE, Replicas, Seen, Store, WaveEvent,
 };
 use switchboard_pipeline::build::open_tested;
 use switchboard_pipeline::{
-    BuildMode, GuardRefusal, HoldCause, SnapshotSource, build_reload, build_snapshot, guard_snapshot,
+    BuildMode, GuardRefusal, HoldCause, SnapshotSource, SourceStamp, build_reload, build_snapshot,
+    guard_snapshot,
 };
+use switchboard_registry::{Files, Findings, ReadLimits};
 use switchboard_release::{Counts, Envelope, Manifest, SigningKey, Variant, release_path};
 use switchboard_snapshot::header::{Digests, SCHEMA_AT, restamp};
 use switchboard_snapshot::{RejectionStage, Snapshot};
@@ -27,8 +31,11 @@ use crate::cli::broker::{
 use crate::cli::diff::changes_text;
 use crate::cli::output::{self, HEADING, ProgressLine, SUCCESS, WARNING, count};
 use crate::cli::sign::{counts_of, manifest_without_variants, read_envelope, read_key};
-use crate::cli::source::{findings_text, local_source, now, read_registry, read_snapshot};
+use crate::cli::source::{
+    database_from_url, findings_text, local_source, now, read_registry, read_snapshot, source_from_path,
+};
 use crate::cli::{CommandError, Exit};
+use crate::config::PASSWORD_IN_ARGUMENT;
 
 /// The minimum time between two releases of `--follow`.
 const FOLLOW_INTERVAL: Duration = Duration::from_secs(30);
@@ -76,7 +83,7 @@ pub(super) fn run(arguments: &PublishArguments) -> Result<Exit, CommandError> {
     };
     if arguments.follow && is_fleet(&arguments.source) {
         return Err(CommandError::usage(
-            "--follow: a source that is followed is the folder of a registry or a snapshot file",
+            "--follow: a source that is followed is the folder of a registry, a database or a snapshot file",
         ));
     }
     let broker = Broker::connect(&arguments.fleet)?;
@@ -145,26 +152,23 @@ fn open_offer(arguments: &PublishArguments) -> Result<Option<Offer>, CommandErro
         let release = fetched.insert(release);
         open_file(&release.file(), release.describe())?
     } else {
-        match local_source(source)? {
-            SnapshotSource::Registry(folder) => {
-                let files = read_registry(&folder, limits.limits())?;
-                let progress = ProgressLine::new();
-                let now = now();
-                let built =
-                    build_snapshot(&files, now.as_u64(), now.to_seconds(), BuildMode::Strict, &progress);
-                drop(progress);
+        let opened = source_from_path(source, &fleet.access)?;
+        match opened.snapshot_file() {
+            None => {
+                let registry = opened.read_registry(limits.limits())?;
+                let built = registry.build(now().as_u64(), BuildMode::Strict);
                 let findings = match &built {
                     Ok(built) => &built.findings,
                     Err(failure) => &failure.findings,
                 };
-                output::print_error(&findings_text(findings, &files, &folder));
+                output::print_error(&findings_text(findings, &registry.files, &registry.root));
                 if findings.errors() > 0 {
                     let errors = count(findings.errors(), "error", "errors");
                     output::print_failure(&format!("{errors}: nothing was published"));
                 }
                 built.ok().map(|built| Offer::compiled(built.snapshot))
             }
-            _ => open_file(source, &source.display().to_string())?,
+            Some(file) => open_file(&file, &source.display().to_string())?,
         }
     };
     if let Some(offer) = &mut offer {
@@ -737,10 +741,84 @@ struct Follower<'a> {
     publication: &'a Publication<'a>,
     broker: &'a Broker,
     publisher: &'a Publisher,
-    source: SnapshotSource,
+    source: FollowedSource,
     hangup: Signal,
     /// Whether the guard refused a change in the last round.
     is_refused: bool,
+}
+
+/// The source of `--follow`.
+enum FollowedSource {
+    Files {
+        source: SnapshotSource,
+        /// The stamp of the source before the last round.
+        stamp: SourceStamp,
+    },
+    Database {
+        followed: Box<FollowedDatabase>,
+        limits: ReadLimits,
+        /// The registry as of the last change. `None` if it was never read.
+        contents: Option<Arc<Contents>>,
+        /// The error of the last look, if it failed.
+        error: Option<String>,
+    },
+}
+
+impl FollowedSource {
+    fn new(arguments: &PublishArguments) -> Result<FollowedSource, CommandError> {
+        let Some(url) = arguments.source.to_str().filter(|source| is_database_url(source)) else {
+            let source = local_source(&arguments.source)?;
+            return Ok(FollowedSource::Files { source, stamp: SourceStamp::Constant });
+        };
+        let database = database_from_url(url)?;
+        if database.has_password_in_url() {
+            return Err(CommandError::usage(format!("--follow: {PASSWORD_IN_ARGUMENT}")));
+        }
+        let followed = Box::new(FollowedDatabase::new(database, None));
+        let limits = arguments.limits.limits();
+        Ok(FollowedSource::Database { followed, limits, contents: None, error: None })
+    }
+
+    /// Waits until files are quiet. Reads a database if it has changed.
+    fn settle(&mut self) {
+        match self {
+            FollowedSource::Database { .. } => drop(self.is_changed()),
+            FollowedSource::Files { source, stamp } => {
+                *stamp = source.stamp();
+                loop {
+                    thread::sleep(QUIET_PERIOD);
+                    let next = source.stamp();
+                    if next == *stamp {
+                        return;
+                    }
+                    *stamp = next;
+                }
+            }
+        }
+    }
+
+    /// Returns whether the source has changed since it was settled. Prints why a database cannot be read.
+    fn is_changed(&mut self) -> bool {
+        match self {
+            FollowedSource::Files { source, stamp } => source.stamp() != *stamp,
+            FollowedSource::Database { followed, limits, contents, error } => match followed.poll(*limits) {
+                Ok(None) => false,
+                Ok(Some(read)) => {
+                    *error = None;
+                    *contents = Some(Arc::new(read));
+                    true
+                }
+                Err(found) => {
+                    let found = format!("{}: {found}", followed.database());
+                    if error.as_ref() != Some(&found) {
+                        output::print_failure(&found);
+                    }
+                    *error = Some(found);
+                    false
+                }
+            },
+        }
+    }
 }
 
 /// The result of a round of `--follow`.
@@ -757,7 +835,7 @@ impl<'a> Follower<'a> {
         broker: &'a Broker,
         publisher: &'a Publisher,
     ) -> Result<Follower<'a>, CommandError> {
-        let source = local_source(&arguments.source)?;
+        let source = FollowedSource::new(arguments)?;
         let hangup = broker
             .wait(async { signal(SignalKind::hangup()) })
             .map_err(|error| CommandError::io(format!("cannot receive SIGHUP: {error}")))?;
@@ -770,7 +848,7 @@ impl<'a> Follower<'a> {
         let mut due = Instant::now();
         loop {
             thread::sleep(due.saturating_duration_since(Instant::now()));
-            let stamp = self.settled();
+            self.source.settle();
             let began = Instant::now();
             let retry = match self.round(confirm) {
                 Ok(Round::Published) => {
@@ -791,7 +869,7 @@ impl<'a> Follower<'a> {
                         () = sleep(QUIET_PERIOD) => false,
                     }
                 });
-                let is_changed = self.source.stamp() != stamp;
+                let is_changed = self.source.is_changed();
                 if hung_up {
                     break self.is_refused && !is_changed;
                 }
@@ -802,24 +880,20 @@ impl<'a> Follower<'a> {
         }
     }
 
-    /// Waits until the source is quiet.
-    fn settled(&self) -> switchboard_pipeline::SourceStamp {
-        let mut stamp = self.source.stamp();
-        loop {
-            thread::sleep(QUIET_PERIOD);
-            let next = self.source.stamp();
-            if next == stamp {
-                return stamp;
-            }
-            stamp = next;
-        }
-    }
-
     fn round(&mut self, confirm: bool) -> Result<Round, CommandError> {
         let seen = self.broker.wait(self.publisher.read())?;
-        let offer = match self.source.clone() {
-            SnapshotSource::Registry(folder) => self.compile(&folder, &seen, confirm)?,
-            _ => self.open(&seen, confirm)?,
+        let offer = match &self.source {
+            FollowedSource::Files { source: SnapshotSource::Registry(folder), .. } => {
+                let (files, folder) =
+                    (read_registry(folder, self.arguments.limits.limits())?, folder.clone());
+                self.compile(&files, None, &folder, &seen, confirm)?
+            }
+            FollowedSource::Files { .. } => self.open(&seen, confirm)?,
+            FollowedSource::Database { contents, followed, .. } => {
+                let Some(contents) = contents.clone() else { return Ok(Round::Nothing) };
+                let name = PathBuf::from(followed.database().to_string());
+                self.compile(&contents.files, Some(&contents.rows), &name, &seen, confirm)?
+            }
         };
         let Some(mut offer) = offer else { return Ok(Round::Nothing) };
         if offer.is_compiled_now {
@@ -830,23 +904,39 @@ impl<'a> Follower<'a> {
         Ok(Round::Published)
     }
 
-    /// Compiles the registry. Holds back companies as a reload of a daemon does.
-    fn compile(&mut self, folder: &Path, seen: &Seen, confirm: bool) -> Result<Option<Offer>, CommandError> {
-        let files = read_registry(folder, self.arguments.limits.limits())?;
+    /// Compiles the registry. Holds back companies as a reload of a daemon does. Findings name rows in place of lines if
+    /// the registry is in a database. `root` is the folder or the name of the database.
+    fn compile(
+        &mut self,
+        files: &Files,
+        rows: Option<&Rows>,
+        root: &Path,
+        seen: &Seen,
+        confirm: bool,
+    ) -> Result<Option<Offer>, CommandError> {
         let served = self.served(seen, confirm)?;
         let now = now();
         let generation = now.as_u64().max(lowest_next(seen));
         let progress = ProgressLine::new();
         let built = match &served {
-            None => build_snapshot(&files, generation, now.to_seconds(), BuildMode::Serve, &progress)
+            None => build_snapshot(files, generation, now.to_seconds(), BuildMode::Serve, &progress)
                 .map(Into::into),
-            Some(served) => build_reload(&files, served, confirm, generation, now.to_seconds(), &progress),
+            Some(served) => build_reload(files, served, confirm, generation, now.to_seconds(), &progress),
         };
         drop(progress);
+        let relocate = |findings: &mut Findings| {
+            if let Some(rows) = rows {
+                rows.relocate(files, findings);
+            }
+        };
         let reload = match built {
-            Ok(reload) => reload,
-            Err(failure) => {
-                output::print_error(&findings_text(&failure.findings, &files, folder));
+            Ok(mut reload) => {
+                reload.change_findings(relocate);
+                reload
+            }
+            Err(mut failure) => {
+                relocate(&mut failure.findings);
+                output::print_error(&findings_text(&failure.findings, files, root));
                 let errors = count(failure.findings.errors(), "error", "errors");
                 output::print_failure(&format!("{errors}: nothing was published"));
                 self.is_refused = false;
@@ -854,7 +944,7 @@ impl<'a> Follower<'a> {
             }
         };
         if reload.findings.errors() > 0 {
-            output::print_error(&findings_text(&reload.findings, &files, folder));
+            output::print_error(&findings_text(&reload.findings, files, root));
         }
         for held in &reload.held_back {
             output::print_warning(&format!(
