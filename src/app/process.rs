@@ -16,7 +16,7 @@ use switchboard_server::{ForceClose, ListenAddress, ServerSettings};
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::config::Settings;
+use crate::config::{RegistryPlace, Settings};
 use crate::runtime::ReloadSignal;
 
 /// Number of file descriptors reserved for reading the source, for the journal, and for libraries.
@@ -28,6 +28,8 @@ const RUNTIME_DESCRIPTORS: usize = 3;
 const OTHER_DESCRIPTORS: usize = 2;
 /// Number of file descriptors of a replica besides its runtime: the broker, a web server, and files.
 const FLEET_DESCRIPTORS: usize = 6;
+/// Number of file descriptors of a registry in a database besides its runtime: a connection, and the file of passwords.
+const DATABASE_DESCRIPTORS: usize = 2;
 /// Number of file descriptors of a listening socket: the socket, and a second handle for the drain.
 const SOCKET_DESCRIPTORS: usize = 2;
 /// Maximum number of connections to the admin listener. Scrapers, probes and people need only a few.
@@ -66,6 +68,10 @@ impl ConnectionLimits {
             + sockets * SOCKET_DESCRIPTORS
             + OTHER_DESCRIPTORS
             + settings.fleet.as_ref().map_or(0, |_| RUNTIME_DESCRIPTORS + FLEET_DESCRIPTORS)
+            + match settings.registry {
+                Some(RegistryPlace::Database(_)) => RUNTIME_DESCRIPTORS + DATABASE_DESCRIPTORS,
+                _ => 0,
+            }
             + FILE_DESCRIPTORS;
         let limits = ConnectionLimits::share(descriptors.saturating_sub(fixed), workers, data, peer);
         if limits.data < data {

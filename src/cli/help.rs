@@ -222,7 +222,7 @@ static COMMANDS: [CommandHelp; 32] = [
             ),
             (
                 "Serve a registry in PostgreSQL",
-                "switchboard serve --registry postgres://reader@db.example/registry?sslmode=verify-full",
+                "switchboard serve \\\n    --registry postgres://db.example/registry?sslmode=verify-full",
             ),
             (
                 "Serve the release of a fleet",

@@ -14,6 +14,8 @@ pub(super) struct DatabasePoller {
     reporter: Reporter,
     /// Digest of the files of the last read. `None` if the last read failed or must be repeated.
     last_digest: Option<u128>,
+    /// Whether a poll came in the pause after a long read, and must be repeated.
+    is_owed: bool,
     /// Whether notifications are asked for.
     listens: bool,
     /// What was reported about notifications: nothing, or whether they arrive, or why they do not.
@@ -27,6 +29,7 @@ impl DatabasePoller {
             limits: ReadLimits::default(),
             reporter,
             last_digest: None,
+            is_owed: false,
             listens: false,
             reported: None,
         }
@@ -48,6 +51,10 @@ impl DatabasePoller {
 
 impl Poll for DatabasePoller {
     fn poll(&mut self) -> Polled {
+        self.is_owed = self.followed.is_pausing();
+        if self.is_owed {
+            return Polled::Settling;
+        }
         let read = self.followed.poll(self.limits);
         self.report_watch();
         match read {
@@ -80,6 +87,10 @@ impl Poll for DatabasePoller {
         let database = self.followed.database().clone();
         self.followed = FollowedDatabase::new(database, Some(Box::new(move || signal.fs_event())));
         self.listens = true;
+    }
+
+    fn is_due_soon(&self) -> bool {
+        self.is_owed
     }
 
     fn is_watch_down(&self) -> bool {

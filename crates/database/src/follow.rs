@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::process::setpriority_process;
 use sqlx::postgres::{PgConnection, PgListener, PgPoolOptions};
 use sqlx::{Acquire, Connection};
 use switchboard_registry::ReadLimits;
@@ -35,6 +36,8 @@ const LAST_RETRY: Duration = Duration::from_secs(5);
 /// A read that takes longer is followed by a pause of the same length, so that a large registry that changes all the
 /// time is read at most half of the time.
 const LONG_READ: Duration = Duration::from_secs(1);
+/// The nice value of the thread of the connection, so that a read of a large registry delays no other thread.
+const NICE: i32 = 10;
 
 /// Is called, on the thread of the connection, when the database may have changed or the connection has ended.
 type OnChange = Arc<dyn Fn() + Send + Sync>;
@@ -86,8 +89,8 @@ struct Session {
 }
 
 impl FollowedDatabase {
-    /// Follows a database. Connects with the first poll. With `on_change`, listens for notifications, and calls it after
-    /// each one, and when the connection ends.
+    /// Follows a database. Connects with the first poll. With `on_change`, listens for notifications, and calls it
+    /// after each one, and when the connection ends.
     pub fn new(database: Database, on_change: Option<Box<dyn Fn() + Send + Sync>>) -> FollowedDatabase {
         FollowedDatabase {
             database,
@@ -116,8 +119,13 @@ impl FollowedDatabase {
         self.not_before = None;
     }
 
+    /// Returns whether a poll does nothing yet, because the last read took long. A change waits meanwhile.
+    pub fn is_pausing(&self) -> bool {
+        self.failures == 0 && self.not_before.is_some_and(|at| Instant::now() < at)
+    }
+
     /// Reads the registry in one transaction, if it may have changed since the last poll that read it. Returns `None`
-    /// otherwise, and in the pause after a failure, which has jitter. Waits for the database: 10 s to connect, 10 s to
+    /// otherwise, and in the pause after a failure, which has jitter, or after a long read. Waits for the database: 10 s to connect, 10 s to
     /// look for a change, 5 minutes to read.
     ///
     /// Call it on a thread that may block, and not in an asynchronous task.
@@ -171,6 +179,8 @@ impl FollowedDatabase {
         let (requests, mut received) = mpsc::unbounded_channel::<Request>();
         let (database, on_change) = (self.database.clone(), self.on_change.clone());
         thread::Builder::new().name("database".into()).spawn(move || {
+            // On Linux, `None` is the calling thread alone, which may always lower its own priority.
+            let _ = setpriority_process(None, NICE);
             while let Some(request) = received.blocking_recv() {
                 // Each connection has its own runtime, so that nothing of a broken one is left.
                 match Builder::new_current_thread().enable_all().build() {

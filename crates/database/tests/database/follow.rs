@@ -134,6 +134,41 @@ fn notifications_and_the_end_of_the_connection_are_reported() {
 
 #[test]
 #[cfg_attr(not(has_postgres), ignore = "needs postgres: apt-get install postgresql")]
+fn long_read_is_followed_by_a_pause() {
+    let (url, database) = company();
+    let mut followed = FollowedDatabase::new(database, None);
+    assert!(units(&mut followed).is_some() && !followed.is_pausing());
+    sql(&url, &rename("one"));
+    let locked = thread::spawn({
+        let url = url.clone();
+        move || sql(&url, "begin; lock table switchboard.test; select pg_sleep(2); commit")
+    });
+    let start = Instant::now();
+    while sql(
+        &url,
+        "select count(*) from pg_locks where relation = 'switchboard.test'::regclass and granted \
+                     and mode = 'AccessExclusiveLock'",
+    ) != "1"
+    {
+        assert!(start.elapsed() < PATIENCE);
+    }
+    assert!(units(&mut followed).is_some());
+    assert!(followed.is_pausing());
+    locked.join().unwrap();
+    sql(&url, &rename("two"));
+    let start = Instant::now();
+    let read = loop {
+        if let Some(read) = units(&mut followed) {
+            break read;
+        }
+        assert!(start.elapsed() < PATIENCE);
+        thread::yield_now();
+    };
+    assert!(read.contains("two") && start.elapsed() > Duration::from_millis(500), "{:?}", start.elapsed());
+}
+
+#[test]
+#[cfg_attr(not(has_postgres), ignore = "needs postgres: apt-get install postgresql")]
 fn polls_pause_after_a_failure_until_they_are_asked_for() {
     let (url, database) = company();
     let mut followed = FollowedDatabase::new(database, None);
