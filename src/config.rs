@@ -1151,15 +1151,19 @@ fn source_url_fault(path: &Path) -> Option<String> {
 pub(crate) fn url_fault(path: &Path) -> Option<String> {
     let (scheme, _) = path.to_str()?.split_once("://")?;
     let fault = match scheme {
-        "postgres" | "postgresql" => "a registry in PostgreSQL, postgres://…, is no source here",
-        "nats" | "tls" => "this build cannot read the release of a fleet, nats://…",
-        _ => "a source cannot be a URL",
+        "postgres" | "postgresql" => {
+            "a registry in PostgreSQL, postgres://…, is no source here: name the folder of a registry or a snapshot file, \
+             which `switchboard db export` or `switchboard compile` make"
+        }
+        "nats" | "tls" => {
+            "this build cannot read the release of a fleet, nats://…: name the folder of a registry or a snapshot file"
+        }
+        _ => {
+            "this URL is no source: expected postgres://USER@HOST:PORT/DATABASE, the folder of a registry or a snapshot \
+             file"
+        }
     };
-    let remedy = match scheme {
-        "postgres" | "postgresql" => ", which `switchboard db export` or `switchboard compile` make",
-        _ => "",
-    };
-    Some(format!("{fault}: name the folder of a registry or a snapshot file{remedy}"))
+    Some(fault.to_owned())
 }
 
 /// Returns what the parser of an option expects.
@@ -1583,7 +1587,12 @@ mod tests {
             (vec!["--registry=nats://secret@broker"], None, vec![], "with --fleet nats://…"),
             (vec!["--snapshot=nats://secret@broker"], None, vec![], "with --fleet nats://…"),
             (vec!["--snapshot", url], None, vec![], "with --registry postgres://…"),
-            (vec!["--registry=https://secret@db"], None, vec![], "a source cannot be a URL"),
+            (
+                vec!["--registry=https://secret@db"],
+                None,
+                vec![],
+                "this URL is no source: expected postgres://",
+            ),
             (
                 vec![],
                 Some(&*broken),

@@ -8,7 +8,7 @@ use std::time::SystemTime;
 
 use rustix::fs::{Access as AccessMode, access};
 use switchboard_model::UnixMillis;
-use switchboard_pipeline::BuildMode;
+use switchboard_pipeline::{BuildMode, SourceError};
 use switchboard_registry::ReadLimits;
 use switchboard_server::ListenAddress;
 use switchboard_snapshot::NoProgress;
@@ -112,9 +112,11 @@ pub(super) fn check(arguments: ServeArguments) -> Result<Exit, CommandError> {
     }));
     let limits = ReadLimits { max_file_bytes: settings.max_file_size };
     if !has_url && let Err(error) = settings.source().fetch(limits) {
-        faults.push(io(format!(
-            "the source cannot be read: {error}; check that it exists, and its permissions"
-        )));
+        let remedy = match error {
+            SourceError::Database { .. } => "",
+            _ => "; check that it exists, and its permissions",
+        };
+        faults.push(io(format!("the source cannot be read: {error}{remedy}")));
     }
     if let Some(state) = &settings.state {
         faults.extend(check_state(state).err().map(io));

@@ -45,8 +45,8 @@ type OnChange = Arc<dyn Fn() + Send + Sync>;
 /// A database whose registry is read whenever it has changed.
 ///
 /// A change is found by the history of the schema, whose rows have the transaction that wrote them. The registry is
-/// read again without such a row after each new connection, and if a table was replaced, as a restored backup does. A
-/// change of rows whose triggers are disabled is not found.
+/// read again without such a row after each new connection, and if a table or a trigger was made or altered, as the
+/// restoration of a backup does. A change while triggers are disabled is found when they are enabled again.
 pub struct FollowedDatabase {
     database: Database,
     on_change: Option<OnChange>,
@@ -327,8 +327,10 @@ async fn look(connection: &mut PgConnection, last: Option<&Mark>) -> Result<(Mar
             "select pg_current_snapshot()::text, {is_changed}::text, \
              extract(epoch from pg_postmaster_start_time())::text || ' ' || \
              (select oid::text from pg_database where datname = current_database()) || ' ' || \
-             (select string_agg(oid::text || '.' || relfilenode::text, ' ' order by oid) from pg_class \
-               where relnamespace = 'switchboard'::regnamespace and relkind = 'r')"
+             (select string_agg(concat_ws('.', c.oid, c.relfilenode, c.xmin, \
+                 (select string_agg(t.xmin::text, '.' order by t.oid) from pg_trigger t where t.tgrelid = c.oid)), \
+                 ' ' order by c.oid) \
+               from pg_class c where c.relnamespace = 'switchboard'::regnamespace and c.relkind = 'r')"
         ),
     )
     .await?;
