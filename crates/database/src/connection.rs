@@ -38,7 +38,7 @@ const PARAMETERS: [&str; 12] = [
 /// `Display` writes the address without user, password and parameters.
 #[derive(Clone)]
 pub struct Database {
-    url: String,
+    pub(crate) url: String,
     pub(crate) options: PgConnectOptions,
 }
 

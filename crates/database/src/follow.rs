@@ -24,9 +24,12 @@ use crate::{Contents, Database, DatabaseError};
 const CHANNEL: &str = "switchboard_registry";
 /// The time within which the database must say whether it has changed.
 const LOOK_TIMEOUT: Duration = Duration::from_secs(10);
-/// The limits of the server, in case this client or the network fails during a transaction.
-const SERVER_LIMITS: &str = "set local lock_timeout = '5s'; set local statement_timeout = '5min'; \
-     set local idle_in_transaction_session_timeout = '1min'";
+/// The limits of the server, in case this client or the network fails during a transaction. An administrator or the
+/// URL may set others for statements and for a transaction that is idle.
+const SERVER_LIMITS: &str = "set local lock_timeout = '5s'; \
+     select set_config(name, value, true) \
+     from (values ('statement_timeout', '5min'), ('idle_in_transaction_session_timeout', '1min')) as limits (name, value) \
+     where current_setting(name) = '0'";
 /// The full delay after the first failure. It doubles with each further one.
 const FIRST_RETRY: Duration = Duration::from_millis(250);
 /// The pause after the end of a connection, as the number of failures with the same pause.
@@ -45,8 +48,9 @@ type OnChange = Arc<dyn Fn() + Send + Sync>;
 /// A database whose registry is read whenever it has changed.
 ///
 /// A change is found by the history of the schema, whose rows have the transaction that wrote them. The registry is
-/// read again without such a row after each new connection, and if a table or a trigger was made or altered, as the
-/// restoration of a backup does. A change while triggers are disabled is found when they are enabled again.
+/// read again without such a row after each notification and each new connection, and if a table or a trigger was made
+/// or altered, as the restoration of a backup does. A change while triggers are disabled is found when they are enabled
+/// again.
 pub struct FollowedDatabase {
     database: Database,
     on_change: Option<OnChange>,
@@ -240,7 +244,10 @@ async fn serve(
                 },
                 notified = session.listener.try_recv() => {
                     let is_connected = matches!(notified, Ok(Some(_)));
-                    if !is_connected {
+                    if is_connected {
+                        // The rows of the history may have been deleted.
+                        session.mark = None;
+                    } else {
                         // All daemons lose their connections at the same time, and the next one reads everything.
                         sleep(delay(RECONNECT)).await;
                     }
@@ -258,9 +265,11 @@ async fn serve(
 
 impl Session {
     async fn connect(database: &Database, listens: bool) -> Result<Session, DatabaseError> {
-        let options = &database.options;
+        // The file with the passwords is read again.
+        let database = Database::from_url(&database.url);
+        let options = database.map_err(|error| DatabaseError::Connection(error.to_string()))?.options;
         // A connection for notifications comes from a pool, and a pool hides why it gets no connection.
-        let connecting = within(CONNECT_TIMEOUT, PgConnection::connect_with(options)).await;
+        let connecting = within(CONNECT_TIMEOUT, PgConnection::connect_with(&options)).await;
         let probe = connecting.map_err(|error| match error {
             DatabaseError::Connection(reason) => {
                 DatabaseError::Connection(format!("cannot connect: {reason}"))
@@ -273,7 +282,7 @@ impl Session {
             .acquire_timeout(CONNECT_TIMEOUT)
             .max_lifetime(None)
             .idle_timeout(None)
-            .connect_lazy_with(options.clone());
+            .connect_lazy_with(options);
         let mut listener = within(CONNECT_TIMEOUT, PgListener::connect_with(&pool)).await?;
         listener.eager_reconnect(false);
         let mut listening = Err("notifications are not asked for".to_owned());

@@ -133,6 +133,9 @@ fn notifications_and_the_end_of_the_connection_are_reported() {
     changes.recv_timeout(PATIENCE).unwrap();
     assert!(units(&mut followed).is_some());
     assert!(changes.try_recv().is_err(), "reading is no change");
+    sql(&url, &format!("{}; delete from switchboard.history", rename("unrecorded")));
+    changes.recv_timeout(PATIENCE).unwrap();
+    assert!(units(&mut followed).unwrap().contains("unrecorded"));
 
     assert_eq!(sql(&url, &format!("select pg_terminate_backend(pid) {BACKEND}")), "t", "one connection");
     changes.recv_timeout(PATIENCE).unwrap();
