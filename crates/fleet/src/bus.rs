@@ -169,8 +169,8 @@ pub enum BusError {
     /// Another writer changed the key since the expected revision.
     #[error("another writer changed the key {0} at the same time: read it again and repeat the change")]
     Conflict(String),
-    /// The broker refused a call, or its answer makes no sense.
-    #[error("the broker refused a call ({call}): {reason}")]
+    /// A call failed: the broker refused it, its answer makes no sense, or the connection broke.
+    #[error("a call to the broker failed ({call}): {reason}")]
     Refused {
         /// The call.
         call: &'static str,

@@ -150,7 +150,7 @@ pub struct Begun {
     pub record: Option<Record>,
     /// What to do. Has the answer if there is nothing to wait for.
     pub changes: Changes,
-    undo: (Key, Option<State>),
+    undo: (Key, Option<Box<State>>),
 }
 
 /// What the journal keeps of an account.
@@ -176,7 +176,8 @@ pub struct Unsaved {
 /// The standings of all accounts of one replica.
 #[derive(Debug, Default)]
 pub struct SharedStandings {
-    accounts: HashMap<Key, State>,
+    /// Boxed, because a growing table moves its entries, and much of it is empty.
+    accounts: HashMap<Key, Box<State>>,
     /// The accounts with a pending value.
     pending: BTreeSet<Key>,
     /// The accounts with a pending value that is to be compared with the broker's, and written.
@@ -251,7 +252,7 @@ impl SharedStandings {
                 account.forget_revision();
             }
             restored.is_unplaced |= account.is_missing_at_broker();
-            restored.accounts.insert(key.clone(), State { account, ..State::default() });
+            restored.accounts.insert(key.clone(), Box::new(State { account, ..State::default() }));
             restored.note_pending(&key);
         }
         if restored.is_unplaced
@@ -613,7 +614,8 @@ impl SharedStandings {
         let key = Key { company, account };
         let overruled = self.learn(&key, revision, value, now, changes);
         self.note_overruled(&key, overruled, now, changes);
-        let Some(State { account, under_way, conflict, .. }) = self.accounts.get_mut(&key) else { return };
+        let Some(state) = self.accounts.get_mut(&key) else { return };
+        let State { account, under_way, conflict, .. } = &mut **state;
         if under_way.is_none() && conflict.is_none() && account.pending().is_none() {
             return;
         }
@@ -648,7 +650,7 @@ impl SharedStandings {
         now: UnixMillis,
         changes: &mut Changes,
     ) -> Option<Overruled> {
-        let State { account, .. } = self.accounts.entry(key.clone()).or_default();
+        let State { account, .. } = &mut **self.accounts.entry(key.clone()).or_default();
         if revision <= account.revision() {
             return None;
         }
