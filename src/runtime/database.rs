@@ -35,9 +35,10 @@ impl DatabasePoller {
         }
     }
 
-    /// Reports whether notifications arrive, if that has changed.
+    /// Reports whether notifications arrive, if that has changed. Without a connection, the fault of the read says more.
     fn report_watch(&mut self) {
-        let listening = self.followed.listening().map_err(str::to_owned);
+        let Some(listening) = self.followed.listening() else { return };
+        let listening = listening.map_err(str::to_owned);
         if !self.listens || self.reported.as_ref() == Some(&listening) {
             return;
         }
@@ -94,6 +95,6 @@ impl Poll for DatabasePoller {
     }
 
     fn is_watch_down(&self) -> bool {
-        matches!(self.reported, Some(Err(_)))
+        self.listens && self.followed.listening() != Some(Ok(()))
     }
 }

@@ -17,7 +17,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::connection::{CONNECT_TIMEOUT, READ_TIMEOUT, rows, text, within};
 use crate::migrate::require_version;
-use crate::read::{BEGIN, read_contents};
+use crate::read::{BEGIN, LOCK, read_contents};
 use crate::{Contents, Database, DatabaseError};
 
 /// The channel on which the triggers of the schema notify.
@@ -33,8 +33,7 @@ const NO_NOTIFICATIONS: &str = "the server accepts LISTEN, but a notification do
 const LOOK_TIMEOUT: Duration = Duration::from_secs(10);
 /// The limits of the server, in case this client or the network fails during a transaction. An administrator or the
 /// URL may set others for statements and for a transaction that is idle.
-const SERVER_LIMITS: &str = "set local lock_timeout = '5s'; \
-     select set_config(name, value, true) \
+const SERVER_LIMITS: &str = "select set_config(name, value, true) \
      from (values ('statement_timeout', '5min'), ('idle_in_transaction_session_timeout', '1min')) as limits (name, value) \
      where current_setting(name) = '0'";
 /// The full delay after the first failure. It doubles with each further one.
@@ -68,7 +67,7 @@ pub struct FollowedDatabase {
     failures: u32,
     /// The time before which nothing is asked of the database.
     not_before: Option<Instant>,
-    listening: Result<(), String>,
+    listening: Option<Result<(), String>>,
 }
 
 /// The request to read the registry if it has changed.
@@ -81,8 +80,8 @@ struct Request {
 struct Answer {
     /// `None` if nothing has changed since the last read.
     read: Result<Option<Contents>, DatabaseError>,
-    /// The reason why notifications do not arrive, if they do not.
-    listening: Result<(), String>,
+    /// Whether notifications arrive, or why they do not. `None` without a connection.
+    listening: Option<Result<(), String>>,
 }
 
 /// The state of the database at the last look: what identifies its tables, and the transactions that were visible.
@@ -110,7 +109,7 @@ impl FollowedDatabase {
             must_read: false,
             failures: 0,
             not_before: None,
-            listening: Err("not connected yet".to_owned()),
+            listening: None,
         }
     }
 
@@ -119,9 +118,10 @@ impl FollowedDatabase {
         &self.database
     }
 
-    /// Returns whether notifications report changes. Otherwise returns the reason as of the last poll.
-    pub fn listening(&self) -> Result<(), &str> {
-        self.listening.as_ref().map_err(String::as_str).copied()
+    /// Returns whether notifications report changes, or why they do not, as of the last poll. Returns `None` without a
+    /// connection.
+    pub fn listening(&self) -> Option<Result<(), &str>> {
+        Some(self.listening.as_ref()?.as_ref().map_err(String::as_str).copied())
     }
 
     /// Makes the next poll connect at once, if it must, and read the registry even if it has not changed.
@@ -163,10 +163,7 @@ impl FollowedDatabase {
     }
 
     fn ask(&mut self, limits: ReadLimits) -> Answer {
-        let failed = |text: String| Answer {
-            read: Err(DatabaseError::Connection(text)),
-            listening: Err("not connected".to_owned()),
-        };
+        let failed = |text: String| Answer { read: Err(DatabaseError::Connection(text)), listening: None };
         let (answer, answered) = oneshot::channel();
         let mut request = Request { limits, must_read: self.must_read, answer };
         if let Some(requests) = &self.requests {
@@ -217,10 +214,10 @@ const STOPPED: &str =
 
 impl Request {
     fn fail(self, error: DatabaseError) {
-        self.answer(Err(error), Err("not connected".to_owned()));
+        self.answer(Err(error), None);
     }
 
-    fn answer(self, read: Result<Option<Contents>, DatabaseError>, listening: Result<(), String>) {
+    fn answer(self, read: Result<Option<Contents>, DatabaseError>, listening: Option<Result<(), String>>) {
         // The receiver waits for each answer, or the process is ending.
         let _ = self.answer.send(Answer { read, listening });
     }
@@ -240,7 +237,7 @@ async fn serve(
     let mut next = first;
     loop {
         match session.read_if_changed(next.limits, next.must_read).await {
-            Ok(read) => next.answer(Ok(read), session.listening.clone()),
+            Ok(read) => next.answer(Ok(read), Some(session.listening.clone())),
             Err(error) => return next.fail(error),
         }
         next = loop {
@@ -315,11 +312,15 @@ impl Session {
     ) -> Result<Option<Contents>, DatabaseError> {
         let connection = self.listener.acquire().await?;
         let last = self.mark.as_ref().filter(|_| !must_read);
-        let (mark, is_changed) = within(LOOK_TIMEOUT, look(connection, last)).await?;
-        let contents = match is_changed {
-            true => Some(within(READ_TIMEOUT, read_contents(connection, limits)).await?),
-            false => None,
-        };
+        let begin = format!("{BEGIN}; set local lock_timeout = '5s'");
+        let (mut mark, is_changed) = within(LOOK_TIMEOUT, look(connection, &begin, last)).await?;
+        let mut contents = None;
+        if is_changed {
+            // A look without a change takes no lock.
+            let begin = format!("commit; {begin}; {LOCK}");
+            (mark, _) = within(LOOK_TIMEOUT, look(connection, &begin, last)).await?;
+            contents = Some(within(READ_TIMEOUT, read_contents(connection, limits)).await?);
+        }
         within(LOOK_TIMEOUT, rows(connection, "commit")).await?;
         self.mark = Some(mark);
         Ok(contents)
@@ -342,9 +343,14 @@ async fn probe_notifications(listener: &mut PgListener) -> Result<Result<(), Str
     Ok(Ok(()))
 }
 
-/// Begins a transaction that reads. Returns the mark of its snapshot, and whether it differs from the last one.
-async fn look(connection: &mut PgConnection, last: Option<&Mark>) -> Result<(Mark, bool), DatabaseError> {
-    rows(connection, format!("{BEGIN}; {SERVER_LIMITS}")).await?;
+/// Begins a transaction that reads, with these statements. Returns the mark of its snapshot, and whether it differs from
+/// the last one.
+async fn look(
+    connection: &mut PgConnection,
+    begin: &str,
+    last: Option<&Mark>,
+) -> Result<(Mark, bool), DatabaseError> {
+    rows(connection, format!("{begin}; {SERVER_LIMITS}")).await?;
     require_version(connection).await?;
     // A standby does not know which transactions were running: there, rows of running ones count as new. A backup of
     // another server may have rows of transactions that this server has not reached.

@@ -17,6 +17,11 @@ use crate::{Contents, Database, DatabaseError, Rows};
 pub(crate) const BEGIN: &str = "begin isolation level repeatable read read only; set local lock_timeout = '10s'; \
      set local search_path = pg_catalog, pg_temp";
 
+/// Locks the tables before a query makes the snapshot of the transaction. Otherwise a table that another transaction
+/// truncates or rewrites meanwhile would be empty in this snapshot. Waits only for such transactions.
+pub(crate) const LOCK: &str = "lock table switchboard.channel, switchboard.company, switchboard.ou, switchboard.pool, \
+     switchboard.pool_ou, switchboard.geography, switchboard.account, switchboard.test in access share mode";
+
 const CHANNELS: &str = "select id, conversation_role, array_to_json(pool_must_hold)::text, address, dedicated_since \
      from switchboard.channel order by id";
 
@@ -61,7 +66,10 @@ impl Database {
     /// or has a company that is larger than the limits.
     pub fn read(&self, limits: ReadLimits) -> Result<Contents, DatabaseError> {
         self.run(Limit::Read, async |connection| {
+            // The lock needs the tables, and a database without them has a better error.
             rows(connection, BEGIN).await?;
+            require_version(connection).await?;
+            rows(connection, format!("commit; {BEGIN}; {LOCK}")).await?;
             require_version(connection).await?;
             let contents = read_contents(connection, limits).await?;
             rows(connection, "commit").await?;

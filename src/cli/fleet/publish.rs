@@ -805,8 +805,12 @@ impl FollowedSource {
                 Ok(None) => false,
                 Ok(Some(read)) => {
                     *error = None;
-                    *contents = Some(Arc::new(read));
-                    true
+                    let digest = read.files.digest();
+                    let is_new = contents.as_ref().is_none_or(|known| known.files.digest() != digest);
+                    if is_new {
+                        *contents = Some(Arc::new(read));
+                    }
+                    is_new
                 }
                 Err(found) => {
                     let found = format!("{}: {found}", followed.database());
@@ -869,6 +873,11 @@ impl<'a> Follower<'a> {
                         () = sleep(QUIET_PERIOD) => false,
                     }
                 });
+                if let FollowedSource::Database { followed, .. } = &mut self.source
+                    && hung_up
+                {
+                    followed.forget();
+                }
                 let is_changed = self.source.is_changed();
                 if hung_up {
                     break self.is_refused && !is_changed;
