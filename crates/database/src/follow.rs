@@ -87,6 +87,7 @@ struct Answer {
 /// The state of the database at the last look: what identifies its tables, and the transactions that were visible.
 struct Mark {
     tables: String,
+    is_standby: bool,
     snapshot: String,
 }
 
@@ -96,6 +97,8 @@ struct Session {
     listening: Result<(), String>,
     /// `None` before the first read.
     mark: Option<Mark>,
+    /// Whether the server was a standby, which has no notifications, and is one no more.
+    is_promoted: bool,
 }
 
 impl FollowedDatabase {
@@ -240,6 +243,9 @@ async fn serve(
             Ok(read) => next.answer(Ok(read), Some(session.listening.clone())),
             Err(error) => return next.fail(error),
         }
+        if session.is_promoted {
+            return;
+        }
         next = loop {
             tokio::select! {
                 request = requests.recv() => match request {
@@ -301,7 +307,7 @@ impl Session {
                 Ok(()) => probe_notifications(&mut listener).await?,
             };
         }
-        Ok(Session { listener, listening, mark: None })
+        Ok(Session { listener, listening, mark: None, is_promoted: false })
     }
 
     /// Reads the registry in one transaction, if it has changed since the last read of this connection.
@@ -322,6 +328,7 @@ impl Session {
             contents = Some(within(READ_TIMEOUT, read_contents(connection, limits)).await?);
         }
         within(LOOK_TIMEOUT, rows(connection, "commit")).await?;
+        self.is_promoted = !mark.is_standby && self.mark.as_ref().is_some_and(|last| last.is_standby);
         self.mark = Some(mark);
         Ok(contents)
     }
@@ -366,7 +373,7 @@ async fn look(
     let found = rows(
         connection,
         format!(
-            "select pg_current_snapshot()::text, {is_changed}::text, \
+            "select pg_current_snapshot()::text, {is_changed}::text, pg_is_in_recovery()::text, \
              extract(epoch from pg_postmaster_start_time())::text || ' ' || \
              (select oid::text from pg_database where datname = current_database()) || ' ' || \
              (select string_agg(concat_ws('.', c.oid, c.relfilenode, c.xmin, \
@@ -378,7 +385,11 @@ async fn look(
     .await?;
     let row =
         found.first().ok_or_else(|| DatabaseError::Connection("no answer to a statement".to_owned()))?;
-    let mark = Mark { snapshot: text(row, 0)?.to_owned(), tables: text(row, 2)?.to_owned() };
+    let mark = Mark {
+        snapshot: text(row, 0)?.to_owned(),
+        tables: text(row, 3)?.to_owned(),
+        is_standby: text(row, 2)? == "true",
+    };
     let is_changed = text(row, 1)? == "true" || last.is_none_or(|last| last.tables != mark.tables);
     Ok((mark, is_changed))
 }
