@@ -13,7 +13,7 @@ use sqlx::{Acquire, Connection};
 use switchboard_registry::ReadLimits;
 use tokio::runtime::Builder;
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
 use crate::connection::{CONNECT_TIMEOUT, READ_TIMEOUT, rows, text, within};
 use crate::migrate::require_version;
@@ -22,13 +22,6 @@ use crate::{Contents, Database, DatabaseError};
 
 /// The channel on which the triggers of the schema notify.
 const CHANNEL: &str = "switchboard_registry";
-/// The channel on which a new connection notifies itself, because a pooler may lose notifications.
-const PROBE_CHANNEL: &str = "switchboard_probe";
-/// The time within which this notification must arrive.
-const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
-/// The reason why notifications do not arrive if this one did not.
-const NO_NOTIFICATIONS: &str = "the server accepts LISTEN, but a notification does not arrive: a pooler may lose it; connect \
-     to the server, or set watch to poll";
 /// The time within which the database must say whether it has changed.
 const LOOK_TIMEOUT: Duration = Duration::from_secs(10);
 /// The limits of the server, in case this client or the network fails during a transaction. An administrator or the
@@ -253,10 +246,7 @@ async fn serve(
                     None => return,
                 },
                 notified = session.listener.try_recv() => {
-                    let is_connected = match &notified {
-                        Ok(Some(notification)) if notification.channel() != CHANNEL => continue,
-                        notified => matches!(notified, Ok(Some(_))),
-                    };
+                    let is_connected = matches!(notified, Ok(Some(_)));
                     if is_connected {
                         // The rows of the history may have been deleted.
                         session.mark = None;
@@ -300,11 +290,10 @@ impl Session {
         listener.eager_reconnect(false);
         let mut listening = Err("notifications are not asked for".to_owned());
         if listens {
-            listening = match within(LOOK_TIMEOUT, listener.listen_all([CHANNEL, PROBE_CHANNEL])).await {
+            listening = match within(LOOK_TIMEOUT, listener.listen(CHANNEL)).await {
                 // A server that only reads, such as a standby.
                 Err(DatabaseError::Refused(reason)) => Err(reason),
-                Err(error) => return Err(error),
-                Ok(()) => probe_notifications(&mut listener).await?,
+                listening => Ok(listening?),
             };
         }
         Ok(Session { listener, listening, mark: None, is_promoted: false })
@@ -332,22 +321,6 @@ impl Session {
         self.mark = Some(mark);
         Ok(contents)
     }
-}
-
-/// Notifies itself. Returns whether the notification arrives.
-async fn probe_notifications(listener: &mut PgListener) -> Result<Result<(), String>, DatabaseError> {
-    let notify = format!("select pg_notify('{PROBE_CHANNEL}', '')::text");
-    within(LOOK_TIMEOUT, rows(listener.acquire().await?, notify)).await?;
-    let arrives = timeout(PROBE_TIMEOUT, async {
-        while listener.recv().await?.channel() != PROBE_CHANNEL {}
-        Ok::<(), sqlx::Error>(())
-    });
-    match arrives.await {
-        Ok(arrived) => arrived?,
-        Err(_) => return Ok(Err(NO_NOTIFICATIONS.to_owned())),
-    }
-    within(LOOK_TIMEOUT, listener.unlisten(PROBE_CHANNEL)).await?;
-    Ok(Ok(()))
 }
 
 /// Begins a transaction that reads, with these statements. Returns the mark of its snapshot, and whether it differs from
