@@ -259,26 +259,35 @@ create function switchboard.company_of(table_name text, row_ jsonb) returns text
   language sql immutable parallel safe
   return row_ ->> (case table_name when 'company' then 'id' else 'company' end);
 
--- Records the rows that a statement changed. The arguments are the columns of the table's key. Runs as the owner of the
--- schema, because editors may not write the history.
+-- Records the rows that a statement changed, also those of a cascade. The arguments are the columns of the table's key.
+-- Runs as the owner of the schema, because editors may not write the history.
 create function switchboard.record_change() returns trigger
   language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$
+declare
+  kind text := case tg_op when 'INSERT' then 'added' when 'DELETE' then 'removed' else 'changed' end;
+  counts jsonb; -- the number of rows by company
 begin
   if tg_op = 'TRUNCATE' then
     insert into switchboard.history ("table", key) values (tg_table_name, 'all rows');
   elsif current_setting('switchboard.import', true) = 'on' and tg_table_name <> 'channel' then
-    -- One row for each company, whatever the number of changes. describe_import completes it.
-    if tg_op in ('INSERT', 'UPDATE') then
-      insert into switchboard.history (company, "table")
-        select distinct switchboard.company_of(tg_table_name, to_jsonb(n)), 'import' from new_rows n
-        on conflict do nothing;
+    if tg_op = 'DELETE' then
+      counts := (select jsonb_object_agg(company, number) from (
+        select switchboard.company_of(tg_table_name, to_jsonb(o)), count(*) from old_rows o group by 1
+      ) as c (company, number));
+    else
+      counts := (select jsonb_object_agg(company, number) from (
+        select switchboard.company_of(tg_table_name, to_jsonb(n)), count(*) from new_rows n group by 1
+      ) as c (company, number));
     end if;
-    if tg_op in ('UPDATE', 'DELETE') then
-      insert into switchboard.history (company, "table")
-        select distinct switchboard.company_of(tg_table_name, to_jsonb(o)), 'import' from old_rows o
-        on conflict do nothing;
-    end if;
+    -- One row for each company, with the numbers of rows by table and kind, whatever the number of changes.
+    insert into switchboard.history as h (company, "table", after)
+      select company, 'import', jsonb_build_object(tg_table_name, jsonb_build_object(kind, number))
+      from jsonb_each(counts) as c (company, number)
+      on conflict (xid, company) where "table" = 'import' do update set after = h.after || jsonb_build_object(
+        tg_table_name, coalesce(h.after -> tg_table_name, '{}') || jsonb_build_object(
+          kind, coalesce((h.after #>> array[tg_table_name, kind])::bigint, 0)
+            + (excluded.after #>> array[tg_table_name, kind])::bigint));
   elsif tg_op = 'INSERT' then
     insert into switchboard.history (company, "table", key, after)
       select switchboard.company_of(tg_table_name, r), tg_table_name, switchboard.history_key(r, tg_argv), r
@@ -296,24 +305,16 @@ begin
         on n.key = o.key
       where n.r is distinct from o.r;
   end if;
-  -- Of an import, the first statement wrote the row of a company. Equal notifications of a transaction are one.
-  if found or current_setting('switchboard.import', true) is not distinct from 'on' then
+  -- Equal notifications of a transaction are one.
+  if found then
     perform pg_notify('switchboard_registry', '');
   end if;
   return null;
 end
 $$;
 
--- Completes the row of an import with the numbers of rows that it changed.
-create function switchboard.describe_import(company text, changes jsonb) returns void
-  language sql security definer set search_path = pg_catalog, pg_temp
-as $$
-  update switchboard.history set after = changes
-    where xid = pg_current_xact_id() and "table" = 'import' and history.company = describe_import.company;
-$$;
-
--- Both run as the owner. A trigger needs no permission for its function.
-revoke execute on function switchboard.record_change(), switchboard.describe_import(text, jsonb) from public;
+-- A trigger needs no permission for its function. With one, an editor could write the history by a table of its own.
+revoke execute on function switchboard.record_change() from public;
 
 do $$
 declare

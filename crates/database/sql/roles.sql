@@ -20,4 +20,3 @@ grant select on all tables in schema switchboard to switchboard_reader;
 grant switchboard_reader to switchboard_editor;
 grant insert, update, delete on switchboard.channel, switchboard.company, switchboard.ou, switchboard.pool,
   switchboard.pool_ou, switchboard.geography, switchboard.account, switchboard.test to switchboard_editor;
-grant execute on function switchboard.describe_import(text, jsonb) to switchboard_editor;

@@ -1,8 +1,8 @@
 //! Replaces companies in a database by those of a registry that was read from files.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use sqlx::postgres::{PgConnection, PgRow};
 use switchboard_model::UnixSeconds;
 use switchboard_registry::{
@@ -26,9 +26,9 @@ const TIMES: (i64, i64) = (-62_135_596_800, 253_402_300_799);
 const BEGIN: &str = "begin; set local search_path = pg_catalog, pg_temp; set local switchboard.import = 'on'; \
      set constraints all deferred";
 
-/// Makes the companies, and locks them. A writer who adds rows to one of these companies waits, others do not.
-const LOCK: &str = "insert into switchboard.company (id) select id from new_company order by id on conflict do nothing; \
-     select from switchboard.company where id in (select id from new_company) order by id for update";
+/// Locks the companies. A writer who adds rows to one of them waits, others do not.
+const LOCK: &str =
+    "select from switchboard.company where id in (select id from new_company) order by id for update";
 
 /// Finds the companies whose tests differ, in any field or in their order.
 const CHANGED_TESTS: &str = "create temp table changed_test on commit drop as select id as company from new_company c \
@@ -144,28 +144,17 @@ async fn import(
     let mut changes = Vec::new();
     send(connection, &CHANNEL, channel_rows(registry, scope)).await?;
     match scope {
-        ImportScope::Registry => change(connection, &CHANNEL, &mut changes).await?,
+        ImportScope::Registry => {
+            update(connection, &CHANNEL, &mut changes).await?;
+            insert(connection, &CHANNEL, &mut changes).await?;
+        }
         ImportScope::Companies => require_same_channels(connection).await?,
     }
     let companies = || registry.companies.iter();
     send(connection, &COMPANY, companies().map(company_row)).await?;
-    let known: HashSet<String> =
-        ids(connection, "select id from switchboard.company where id in (select id from new_company)")
-            .await?;
+    insert(connection, &COMPANY, &mut changes).await?;
     rows(connection, LOCK).await?;
-    change(connection, &COMPANY, &mut changes).await?;
-    for company in companies().filter(|company| !known.contains(&*company.id)) {
-        let id = company.id.to_string();
-        // The lock made the row, so that it counts as changed, or as unchanged if it has the defaults.
-        changes.retain(|change| change.company.as_ref() != Some(&id));
-        changes.push(Change {
-            company: Some(id.clone()),
-            table: "company",
-            kind: "added",
-            rows: 1,
-            first: vec![id],
-        });
-    }
+    update(connection, &COMPANY, &mut changes).await?;
 
     let [ou, pool, pool_ou, geography, account] = &TABLES;
     send(connection, ou, companies().flat_map(ou_rows)).await?;
@@ -177,38 +166,38 @@ async fn import(
         let found = rows(connection, table.delete()).await?;
         read_changes(&found, table.name, "removed", &mut changes)?;
     }
+    // The accounts before their pools, because a pool that changes its channel changes its accounts by a cascade, which
+    // returns no rows.
+    for table in TABLES.iter().rev() {
+        update(connection, table, &mut changes).await?;
+    }
     for table in &TABLES {
-        change(connection, table, &mut changes).await?;
+        insert(connection, table, &mut changes).await?;
     }
     import_tests(connection, registry, &mut changes).await?;
-
-    for company in companies() {
-        let own = changes.iter().filter(|change| change.company.as_deref() == Some(&*company.id));
-        let mut summary: BTreeMap<&str, Map<String, Value>> = BTreeMap::new();
-        for change in own {
-            summary.entry(change.table).or_default().insert(change.kind.to_owned(), change.rows.into());
-        }
-        if !summary.is_empty() {
-            // An id has no quotes, and no name of a table or a kind has.
-            let (id, summary) = (company.id.replace('\\', "\\\\"), json!(summary));
-            rows(connection, format!("select switchboard.describe_import(E'{id}', '{summary}')::text"))
-                .await?;
-        }
-    }
     changes.sort_by(|a, b| a.company.cmp(&b.company));
     Ok(changes)
 }
 
-/// Writes the rows that differ, and those that are new.
-async fn change(
+/// Writes the rows that differ.
+async fn update(
     connection: &mut PgConnection,
     table: &Table,
     changes: &mut Vec<Change>,
 ) -> Result<(), DatabaseError> {
-    if !table.values.is_empty() {
-        let found = rows(connection, table.update()).await?;
-        read_changes(&found, table.name, "changed", changes)?;
+    if table.values.is_empty() {
+        return Ok(());
     }
+    let found = rows(connection, table.update()).await?;
+    read_changes(&found, table.name, "changed", changes)
+}
+
+/// Writes the rows that are new.
+async fn insert(
+    connection: &mut PgConnection,
+    table: &Table,
+    changes: &mut Vec<Change>,
+) -> Result<(), DatabaseError> {
     let found = rows(connection, table.insert()).await?;
     read_changes(&found, table.name, "added", changes)
 }
@@ -260,10 +249,6 @@ async fn require_same_channels(connection: &mut PgConnection) -> Result<(), Data
     let others: Vec<String> =
         found.iter().map(|row| text(row, 0).map(str::to_owned)).collect::<Result<_, _>>()?;
     if others.is_empty() { Ok(()) } else { Err(DatabaseError::OtherChannels(others)) }
-}
-
-async fn ids(connection: &mut PgConnection, sql: &str) -> Result<HashSet<String>, DatabaseError> {
-    rows(connection, sql).await?.iter().map(|row| text(row, 0).map(str::to_owned)).collect()
 }
 
 /// Reads the rows of [`Table::counted`].
@@ -345,9 +330,11 @@ impl Table {
 
     fn insert(&self) -> String {
         let (Table { name, .. }, columns) = (self, self.columns());
+        // Waits for an import that adds the same companies, in the same order.
+        let end = if *name == "company" { "order by id on conflict do nothing" } else { "" };
         self.counted(&format!(
             "insert into switchboard.{name} as t ({columns}) select {columns} from new_{name} n \
-             where not exists (select from switchboard.{name} t where {})",
+             where not exists (select from switchboard.{name} t where {}) {end}",
             self.same_key()
         ))
     }

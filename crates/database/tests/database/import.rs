@@ -154,7 +154,28 @@ fn import_replaces_the_tree_and_the_pools_of_a_company_and_leaves_others() {
         channel = \"signal\"\nous = [\"uk\"]\n";
     let accounts = "id,channel,role,address,pool\nwa-1,signal,secondary,+447400123401,wa\n";
     let files = Files::from_iter([("acme/company.toml", company), ("acme/accounts.csv", accounts)]);
-    import_files(&url, &files);
+    let changes = import_files(&url, &files).changes;
+    // The account changes its channel with its pool.
+    for changed in
+        [change("acme", "account", "changed", 1, &["wa-1"]), change("acme", "pool", "changed", 1, &["wa"])]
+    {
+        assert!(changes.contains(&changed), "{changes:#?}");
+    }
+    let mut recorded = sql(
+        &url,
+        "select t.key, k.key, k.value from switchboard.history, jsonb_each(after) t, jsonb_each(t.value) k \
+         where \"table\" = 'import' and company = 'acme' and id > (select min(id) + 1 from switchboard.history \
+           where \"table\" = 'import')",
+    )
+    .lines()
+    .map(str::to_owned)
+    .collect::<Vec<_>>();
+    recorded.sort();
+    let of_company = changes.iter().filter(|change| change.company.is_some());
+    let mut printed: Vec<String> =
+        of_company.map(|it| format!("{}|{}|{}", it.table, it.kind, it.rows)).collect();
+    printed.sort();
+    assert_eq!(recorded, printed);
     let mut exported = export(&url);
     assert!(exported.get("beta/company.toml").is_some());
     exported.retain(|path| path.starts_with("acme/"));

@@ -2,13 +2,19 @@
 
 use std::collections::BTreeSet;
 use std::thread;
+use std::time::Duration;
+
+use sqlx::postgres::PgListener;
+use tokio::runtime::Builder;
+use tokio::time::timeout;
 
 use switchboard_database::{DatabaseError, Migrated, SCHEMA_VERSION};
 use switchboard_model::{Region, is_id, is_invisible};
 use switchboard_registry::{Files, ReadLimits, read};
 
+use super::registries::small;
 use super::server::try_sql;
-use super::{database, empty_database, export, migrated_database, sql};
+use super::{database, empty_database, export, import_files, migrated_database, sql};
 
 const COMPANY: &str = "insert into switchboard.company (id) values ('acme');
     insert into switchboard.ou (company, id, parent) values ('acme', 'hq', null), ('acme', 'emea', 'hq');
@@ -201,6 +207,80 @@ fn history_has_each_changed_row() {
 
 #[test]
 #[cfg_attr(not(has_postgres), ignore = "needs postgres: apt-get install postgresql")]
+fn history_has_the_rows_of_cascades() {
+    let url = migrated_database();
+    sql(&url, COMPANY);
+    let changed = |statement: &str| {
+        sql(&url, "delete from switchboard.history");
+        sql(&url, statement);
+        sql(
+            &url,
+            "select \"table\", key, before is not null, after is not null from switchboard.history \
+             order by \"table\" collate \"C\", key collate \"C\"",
+        )
+    };
+    assert_eq!(
+        changed("update switchboard.ou set id = 'head' where id = 'hq'"),
+        "ou|company=acme,id=emea|t|t\nou|company=acme,id=head|f|t\nou|company=acme,id=hq|t|f\n\
+         pool_ou|company=acme,pool=sms,ou=head|f|t\npool_ou|company=acme,pool=sms,ou=hq|t|f"
+    );
+    assert_eq!(
+        changed("update switchboard.pool set channel = 'whatsapp' where id = 'sms'"),
+        "account|company=acme,id=a1|t|t\npool|company=acme,id=sms|t|t"
+    );
+    assert_eq!(
+        changed("delete from switchboard.company"),
+        "account|company=acme,id=a1|t|f\ncompany|id=acme|t|f\nou|company=acme,id=emea|t|f\n\
+         ou|company=acme,id=head|t|f\npool|company=acme,id=line|t|f\npool|company=acme,id=sms|t|f\n\
+         pool_ou|company=acme,pool=sms,ou=head|t|f"
+    );
+}
+
+#[test]
+#[cfg_attr(not(has_postgres), ignore = "needs postgres: apt-get install postgresql")]
+fn edits_and_imports_notify_listeners() {
+    let url = migrated_database();
+    let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+    // The listener ends within a runtime.
+    let _context = runtime.enter();
+    let mut listener = runtime
+        .block_on(async {
+            let mut listener = PgListener::connect(&url).await?;
+            listener.listen("switchboard_registry").await?;
+            Ok::<_, sqlx::Error>(listener)
+        })
+        .unwrap();
+    // Returns the number of notifications before the one with a payload.
+    let mut notified = |change: &dyn Fn()| {
+        change();
+        sql(&url, "notify switchboard_registry, 'end'");
+        runtime.block_on(async {
+            for number in 0.. {
+                let next = timeout(Duration::from_secs(60), listener.recv()).await.unwrap();
+                if next.unwrap().payload() == "end" {
+                    return number;
+                }
+            }
+            unreachable!()
+        })
+    };
+    assert_eq!(notified(&|| drop(sql(&url, COMPANY))), 1);
+    let update = "update switchboard.account set weight = 2";
+    assert_eq!(notified(&|| drop(sql(&url, &format!("begin; {update}; rollback")))), 0);
+    assert_eq!(notified(&|| drop(sql(&url, update))), 1);
+    // Nothing changes.
+    assert_eq!(notified(&|| drop(sql(&url, update))), 0);
+    assert_eq!(
+        notified(&|| drop(sql(&url, "update switchboard.channel set address = 'phone' where id = 'sms'"))),
+        1
+    );
+    assert_eq!(notified(&|| drop(import_files(&url, &small()))), 1);
+    assert_eq!(notified(&|| drop(import_files(&url, &small()))), 0);
+    assert_eq!(notified(&|| drop(sql(&url, "truncate switchboard.test"))), 1);
+}
+
+#[test]
+#[cfg_attr(not(has_postgres), ignore = "needs postgres: apt-get install postgresql")]
 fn editors_change_the_registry_and_readers_do_not() {
     let url = empty_database();
     for _ in 0..2 {
@@ -213,9 +293,31 @@ fn editors_change_the_registry_and_readers_do_not() {
     as_role("switchboard_editor", edit).unwrap();
     let last = "select role, company, key from switchboard.history order by id desc limit 1";
     assert_eq!(as_role("switchboard_reader", last).unwrap(), "switchboard_editor|acme|company=acme,id=a1");
-    for forged in ["delete from switchboard.history", "insert into switchboard.migration values (2)"] {
-        assert!(as_role("switchboard_editor", forged).unwrap_err().contains("permission denied"), "{forged}");
+    sql(&url, "create role stranger; grant usage on schema switchboard to stranger");
+    for forged in [
+        "insert into switchboard.history (\"table\") values ('account')",
+        "update switchboard.history set role = 'ann'",
+        "delete from switchboard.history",
+        "truncate switchboard.history",
+        "insert into switchboard.migration values (2)",
+        "alter table switchboard.account disable trigger all",
+        // The function would write rows of another table into the history.
+        "create temp table account (id text); create trigger forge after insert on account referencing new table as \
+         new_rows for each statement execute function switchboard.record_change('id')",
+    ] {
+        for role in ["switchboard_editor", "stranger"] {
+            let error = as_role(role, forged).unwrap_err();
+            assert!(
+                error.contains("permission denied") || error.contains("must be owner"),
+                "{role}: {forged}\n{error}"
+            );
+        }
     }
+    // No other function runs with the rights of the owner.
+    let definer =
+        "select proname from pg_proc where pronamespace = 'switchboard'::regnamespace and prosecdef";
+    assert_eq!(sql(&url, definer), "record_change");
+    sql(&url, "drop owned by stranger; drop role stranger");
     let reader = format!("{url}&options=-c%20role%3Dswitchboard_reader");
     assert_eq!(export(&reader), export(&url));
     assert!(export(&reader).get("acme/accounts.csv").is_some());
