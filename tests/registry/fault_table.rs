@@ -113,6 +113,8 @@ const FAULTS: &[Fault] = faults! {
 
     // ---- values
     InvalidValue at "acme/company.toml:1" mentions ["`name`", "whole number"]: ("acme/company.toml", "\"Acme\"" => "5");
+    InvalidValue at "acme/company.toml:1" mentions ["`name`", "NUL"]: ("acme/company.toml", "\"Acme\"" => "\"Ac\\u0000me\"");
+    InvalidValue at "acme/tests.toml:3" mentions ["`ou`", "NUL"]: ("acme/tests.toml", "ou = \"london\"," => "ou = \"\\u0000\",");
     InvalidValue at "acme/company.toml:2" mentions ["`ou_without_pool`", "`inherits`", "`inherit`"]: ("acme/company.toml", "\"inherit\"" => "\"inherits\"");
     InvalidValue at "acme/company.toml:3" mentions ["`dedicated_unavailable`", "`pools`"]: ("acme/company.toml", "\"error\"" => "\"pools\"");
     InvalidValue at "acme/company.toml:4" mentions ["`platform_version`", "`v1`"]: ("acme/company.toml", "\"1.24.0\"" => "\"v1\"");

@@ -333,7 +333,8 @@ impl<'d> Table<'d> {
         })
     }
 
-    /// Returns a value of this table as a text. Reports a value of another type.
+    /// Returns a value of this table as a text. Reports a value of another type, and a text with NUL, which PostgreSQL
+    /// cannot hold.
     pub(super) fn as_text(
         &self,
         key: &str,
@@ -342,6 +343,13 @@ impl<'d> Table<'d> {
         findings: &mut Findings,
     ) -> Option<&'d str> {
         match value.get_ref() {
+            DeValue::String(text) if text.contains('\0') => {
+                let message = format!("{} has the character NUL, written as an escape", quoted(key));
+                findings
+                    .add(place, Code::InvalidValue, message, "remove the escape, such as \\u0000")
+                    .primary(self.span(&value.span()));
+                None
+            }
             DeValue::String(text) => Some(text),
             _ => {
                 self.report_wrong_type(key, value, "a text in quotes", place, findings);
