@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
+use futures_util::TryStreamExt;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgRow, PgSslMode};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, Row};
 use tokio::runtime::Builder;
@@ -13,6 +14,8 @@ use crate::DatabaseError;
 
 /// A variable of psql. The manual page of the commands that read a database names all of them.
 const MODE_VARIABLE: &str = "PGSSLMODE";
+/// The port of a server that names none.
+const DEFAULT_PORT: u16 = 5432;
 /// The time within which a connection must be made.
 pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// The time within which a transaction that reads must end.
@@ -107,10 +110,24 @@ impl Database {
                  special characters of a password encoded, such as %40 for an at sign"
             ))
         })?;
+        if matches!(options.get_ssl_mode(), PgSslMode::Allow) {
+            // sqlx takes it for `disable`, also where the server requires TLS.
+            return Err(InvalidUrl(
+                "sslmode=allow is not supported: write sslmode=prefer, which uses TLS where the server has it"
+                    .to_owned(),
+            ));
+        }
         let has_name = options.get_application_name().is_some();
         let options = if has_name { options } else { options.application_name("switchboard") };
         // The statements of an import have the data of a registry. PgBouncer refuses extra_float_digits.
         let options = options.disable_statement_logging().extra_float_digits(None);
+        // sqlx would look up the brackets of an IPv6 address as a part of a name.
+        let address =
+            options.get_host().strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).map(str::to_owned);
+        let options = match address {
+            Some(address) => options.host(&address),
+            None => options,
+        };
         Ok(Database { url: url.to_owned(), options })
     }
 
@@ -159,12 +176,29 @@ pub(crate) enum Limit {
 impl fmt::Display for Database {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let options = &self.options;
-        let name = options.get_database().unwrap_or_else(|| options.get_username());
-        match options.get_socket() {
-            Some(folder) => write!(out, "postgres:///{name}?host={}", folder.display()),
-            None => write!(out, "postgres://{}:{}/{name}", options.get_host(), options.get_port()),
+        let (host, port) = (options.get_host(), options.get_port());
+        let name = percent_encoded(options.get_database().unwrap_or_else(|| options.get_username()));
+        let folder = match options.get_socket() {
+            Some(folder) => Some(folder.to_string_lossy()),
+            None => Some(host).filter(|host| host.starts_with('/')).map(Into::into),
+        };
+        match folder {
+            Some(folder) if port == DEFAULT_PORT => {
+                write!(out, "postgres:///{name}?host={}", percent_encoded(&folder))
+            }
+            Some(folder) => write!(out, "postgres:///{name}?host={}&port={port}", percent_encoded(&folder)),
+            None if host.contains(':') => write!(out, "postgres://[{host}]:{port}/{name}"),
+            None => write!(out, "postgres://{host}:{port}/{name}"),
         }
     }
+}
+
+/// Encodes what would end a part of a URL, or is not printable ASCII.
+fn percent_encoded(text: &str) -> String {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte);
+    let encode =
+        |byte: u8| if is_plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") };
+    text.bytes().map(encode).collect()
 }
 
 /// Without the URL, which may contain a password.
@@ -204,6 +238,20 @@ pub(crate) async fn rows(
     Ok(connection.fetch_all(sqlx::raw_sql(AssertSqlSafe(sql.into()))).await?)
 }
 
+/// Runs a statement, and reads each row when it arrives, so that no more is in memory than what `read` keeps. The rest
+/// of the rows still arrives after an error, for which the connection is closed.
+pub(crate) async fn for_each_row(
+    connection: &mut PgConnection,
+    sql: &'static str,
+    mut read: impl FnMut(&PgRow) -> Result<(), DatabaseError>,
+) -> Result<(), DatabaseError> {
+    let mut found = connection.fetch(sqlx::raw_sql(sql));
+    while let Some(row) = found.try_next().await? {
+        read(&row)?;
+    }
+    Ok(())
+}
+
 /// Returns a column of a row as text. The statement must make it text.
 pub(crate) fn text(row: &PgRow, column: usize) -> Result<&str, DatabaseError> {
     Ok(row.try_get(column)?)
@@ -232,6 +280,7 @@ mod tests {
             ("postgres://u:a?secret=b@db/r", "a parameter of the URL is not known"),
             ("postgres://u:12/secret@db/r", "such as %2F for a slash"),
             ("postgres://u:/secret@db/r", "such as %2F for a slash"),
+            ("postgres://u:secret@db/r?sslmode=allow", "write sslmode=prefer"),
         ] {
             let error = Database::from_url(url).unwrap_err().to_string();
             assert!(error.contains(fault) && !error.contains("secret"), "{error}");
@@ -244,11 +293,20 @@ mod tests {
             ("postgres://u:secret@db.example/r?sslmode=require", "postgres://db.example:5432/r"),
             ("postgresql://u:secret@db.example:6432", "postgres://db.example:6432/u"),
             ("postgres:///r?host=/run/postgresql&password=secret", "postgres:///r?host=/run/postgresql"),
+            (
+                "postgres:///a%20b%3F?host=/run/a%26b&port=5433",
+                "postgres:///a%20b%3F?host=/run/a%26b&port=5433",
+            ),
+            ("postgres://u@%2Frun%2Fpostgresql:5433/r", "postgres:///r?host=/run/postgresql&port=5433"),
+            ("postgres://u:secret@[::1]/r", "postgres://[::1]:5432/r"),
+            ("postgres://u:secret@db/r?hostaddr=::1", "postgres://[::1]:5432/r"),
         ] {
             let database = Database::from_url(url).unwrap();
             assert!(database.has_password_in_url());
             assert_eq!(database.to_string(), described);
             assert_eq!(format!("{database:?}"), format!("Database({described})"));
+            // What is shown names the same database.
+            assert_eq!(Database::from_url(described).unwrap().to_string(), described);
         }
         for url in ["postgres://u@[::1]:5432/r", "postgres:///r?host=/a:b@c", "postgres://db:5432/r"] {
             assert!(!Database::from_url(url).unwrap().has_password_in_url(), "{url}");

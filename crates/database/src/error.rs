@@ -41,13 +41,23 @@ pub enum DatabaseError {
     /// The database refused a statement. The text is the server's, with its detail and its hint.
     #[error("{0}")]
     Refused(String),
-    /// A company has more data than the limit on files allows.
+    /// A table has more data of one company than the limit on files allows.
     #[error("table `{table}` has more than {max_bytes} bytes of company {}; --max-file-size sets the limit", quoted(.company))]
-    TooLarge {
+    CompanyTooLarge {
         /// The name of the table.
         table: &'static str,
         /// The id of the company.
         company: String,
+        /// The limit in bytes.
+        max_bytes: u64,
+    },
+    /// A table has more data than a registry can have within the limit on files.
+    #[error(
+        "table `{table}` has more than {max_bytes} bytes of all companies; the limit is 8 times --max-file-size"
+    )]
+    TableTooLarge {
+        /// The name of the table.
+        table: &'static str,
         /// The limit in bytes.
         max_bytes: u64,
     },

@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use futures_util::TryStreamExt;
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use sqlx::postgres::{PgConnection, PgRow};
 use switchboard_model::{QueryField, is_id};
 use switchboard_registry::{Files, ReadLimits, read};
 
-use crate::connection::{Limit, optional_text, rows, text};
+use crate::connection::{Limit, for_each_row, optional_text, rows, text};
 use crate::migrate::require_version;
 use crate::toml_text::{quoted, table, value};
 use crate::{Contents, Database, DatabaseError, Rows};
@@ -52,6 +53,12 @@ const ACCOUNTS: &str = "copy (select company, id, channel, role, address, countr
        date_trunc('second', available_from at time zone 'UTC' + interval '999999 microseconds') as t \
      order by company, id) to stdout (format csv)";
 
+/// The number of largest files whose text one table may have. With the default limit, the text is as much as a snapshot
+/// holds.
+const MAX_FILES: u64 = 8;
+/// The memory that a file takes besides its text, because a company may have no text.
+const FILE_BYTES: usize = 256;
+
 const OUS_HEADER: &str = "id,parent,name\n";
 const ACCOUNTS_HEADER: &str = "id,channel,role,address,country,pool,user,weight,state,available_from\n";
 
@@ -59,11 +66,11 @@ impl Database {
     /// Reads the whole registry in one transaction.
     ///
     /// The files are those of an export: two equal registries have equal bytes. A channel whose profile is the built-in
-    /// one is left out. The limits hold for each file.
+    /// one is left out. The limits hold for each file. A table may have eight times as much.
     ///
     /// # Errors
     /// Fails if the database cannot be reached within 10 s or read within 5 minutes, has another version of the schema,
-    /// or has a company that is larger than the limits.
+    /// or has more data than the limits allow, in which case the rest is not read.
     pub fn read(&self, limits: ReadLimits) -> Result<Contents, DatabaseError> {
         self.run(Limit::Read, async |connection| {
             // The lock needs the tables, and a database without them has a better error.
@@ -83,41 +90,102 @@ pub(crate) async fn read_contents(
     limits: ReadLimits,
 ) -> Result<Contents, DatabaseError> {
     let mut files = Files::default();
-    let channels = channels_toml(&rows(connection, CHANNELS).await?)?;
+    let (built_in, _) = read(&Files::default());
+    let built_in: HashSet<&str> = built_in.channels.iter().map(|channel| &*channel.id).collect();
+    let (mut meter, mut channels) = (Meter::new("channel", limits), String::new());
+    for_each_row(connection, CHANNELS, |row| {
+        let text = channel_toml(row, &built_in)?;
+        meter.add(text.len())?;
+        if !text.is_empty() {
+            separate(&mut channels);
+            channels.push_str(&text);
+        }
+        Ok(())
+    })
+    .await?;
     if !channels.is_empty() {
         files.insert("channels.toml", channels);
     }
 
     let mut settings: BTreeMap<String, String> = BTreeMap::new();
-    for row in rows(connection, COMPANIES).await? {
-        settings.insert(text(&row, 0)?.to_owned(), company_toml(&row)?);
-    }
-    for row in rows(connection, POOLS).await? {
-        let company = settings.entry(text(&row, 0)?.to_owned()).or_default();
-        company.push_str(&pool_toml(&row)?);
-    }
+    let mut meter = Meter::new("company", limits);
+    for_each_row(connection, COMPANIES, |row| {
+        meter.add_text(&mut settings, text(row, 0)?, &company_toml(row)?)
+    })
+    .await?;
+    let mut meter = Meter::new("pool", limits);
+    for_each_row(connection, POOLS, |row| meter.add_text(&mut settings, text(row, 0)?, &pool_toml(row)?))
+        .await?;
     let mut tests: BTreeMap<String, String> = BTreeMap::new();
     let mut test_ids: HashMap<String, Vec<String>> = HashMap::new();
-    for row in rows(connection, TESTS).await? {
-        let company = text(&row, 0)?;
-        tests.entry(company.to_owned()).or_default().push_str(&test_toml(&row)?);
-        test_ids.entry(company.to_owned()).or_default().push(text(&row, 1)?.to_owned());
-    }
-    let max_bytes = limits.max_file_bytes;
-    for (file, table, texts) in [("company.toml", "company", settings), ("tests.toml", "test", tests)] {
+    let mut meter = Meter::new("test", limits);
+    for_each_row(connection, TESTS, |row| {
+        let company = text(row, 0)?;
+        meter.add_text(&mut tests, company, &test_toml(row)?)?;
+        test_ids.entry(company.to_owned()).or_default().push(text(row, 1)?.to_owned());
+        Ok(())
+    })
+    .await?;
+    for (file, texts) in [("company.toml", settings), ("tests.toml", tests)] {
         for (company, text) in texts {
-            if text.len() as u64 > max_bytes {
-                return Err(DatabaseError::TooLarge { table, company, max_bytes });
-            }
             files.insert(path_of(&company, file)?, text);
         }
     }
     for (file, table, header, copy) in
         [("ous.csv", "ou", OUS_HEADER, OUS), ("accounts.csv", "account", ACCOUNTS_HEADER, ACCOUNTS)]
     {
-        read_sheets(connection, copy, header, max_bytes, (file, table), &mut files).await?;
+        read_sheets(connection, copy, header, Meter::new(table, limits), file, &mut files).await?;
     }
     Ok(Contents { files, rows: Rows::new(test_ids) })
+}
+
+/// Counts the text of a table while its rows arrive, so that a table that is too large is refused early.
+struct Meter {
+    table: &'static str,
+    limits: ReadLimits,
+    /// The number of bytes of all companies.
+    bytes: u64,
+}
+
+impl Meter {
+    fn new(table: &'static str, limits: ReadLimits) -> Meter {
+        Meter { table, limits, bytes: 0 }
+    }
+
+    /// Counts the text of a row, or what a file takes.
+    fn add(&mut self, bytes: usize) -> Result<(), DatabaseError> {
+        self.bytes += bytes as u64;
+        let max_bytes = self.limits.max_file_bytes.saturating_mul(MAX_FILES);
+        if self.bytes <= max_bytes {
+            return Ok(());
+        }
+        Err(DatabaseError::TableTooLarge { table: self.table, max_bytes })
+    }
+
+    /// Checks the size of the file that a company's rows make.
+    fn check(&self, company: &str, file: &[u8]) -> Result<(), DatabaseError> {
+        let (table, max_bytes) = (self.table, self.limits.max_file_bytes);
+        if file.len() as u64 <= max_bytes {
+            return Ok(());
+        }
+        Err(DatabaseError::CompanyTooLarge { table, company: company.to_owned(), max_bytes })
+    }
+
+    /// Appends the text of a row to the file of its company.
+    fn add_text(
+        &mut self,
+        files: &mut BTreeMap<String, String>,
+        company: &str,
+        text: &str,
+    ) -> Result<(), DatabaseError> {
+        self.add(text.len())?;
+        if !files.contains_key(company) {
+            self.add(FILE_BYTES)?;
+        }
+        let file = files.entry(company.to_owned()).or_default();
+        file.push_str(text);
+        self.check(company, file.as_bytes())
+    }
 }
 
 /// Reads the rows of a table as one sheet for each company. The rows are sorted by company, which is their first cell.
@@ -125,8 +193,8 @@ async fn read_sheets(
     connection: &mut PgConnection,
     copy: &str,
     header: &str,
-    max_bytes: u64,
-    (file, table): (&str, &'static str),
+    mut meter: Meter,
+    file: &str,
     files: &mut Files,
 ) -> Result<(), DatabaseError> {
     let mut rows = connection.copy_out_raw(copy).await?;
@@ -145,12 +213,11 @@ async fn read_sheets(
             insert(&company, std::mem::take(&mut sheet))?;
             company = of.to_vec();
             sheet.extend_from_slice(header.as_bytes());
+            meter.add(FILE_BYTES)?;
         }
+        meter.add(cells.len())?;
         sheet.extend_from_slice(cells);
-        if sheet.len() as u64 > max_bytes {
-            let company = String::from_utf8_lossy(&company).into_owned();
-            return Err(DatabaseError::TooLarge { table, company, max_bytes });
-        }
+        meter.check(&String::from_utf8_lossy(&company), &sheet)?;
     }
     insert(&company, sheet)
 }
@@ -171,23 +238,18 @@ fn push_key(out: &mut String, key: &str, value: Option<String>) {
     }
 }
 
-fn channels_toml(rows: &[PgRow]) -> Result<String, DatabaseError> {
-    let (built_in, _) = read(&Files::default());
-    let built_in: HashSet<&str> = built_in.channels.iter().map(|channel| &*channel.id).collect();
-    let mut out = String::new();
-    for row in rows {
-        let id = text(row, 0)?;
-        let mut keys = String::new();
-        push_key(&mut keys, "conversation_role", optional_text(row, 1)?.map(quoted));
-        push_key(&mut keys, "pool_must_hold", optional_text(row, 2)?.map(|json| value(&parsed(json))));
-        push_key(&mut keys, "address", optional_text(row, 3)?.map(quoted));
-        push_key(&mut keys, "dedicated_since", optional_text(row, 4)?.map(quoted));
-        if !keys.is_empty() || !built_in.contains(id) {
-            separate(&mut out);
-            out.push_str(&format!("[channel.{}]\n{keys}", quoted(id)));
-        }
+/// Writes a channel. Returns an empty text for a built-in one that has no profile of its own.
+fn channel_toml(row: &PgRow, built_in: &HashSet<&str>) -> Result<String, DatabaseError> {
+    let id = text(row, 0)?;
+    let mut keys = String::new();
+    push_key(&mut keys, "conversation_role", optional_text(row, 1)?.map(quoted));
+    push_key(&mut keys, "pool_must_hold", optional_text(row, 2)?.map(|json| value(&parsed(json))));
+    push_key(&mut keys, "address", optional_text(row, 3)?.map(quoted));
+    push_key(&mut keys, "dedicated_since", optional_text(row, 4)?.map(quoted));
+    if keys.is_empty() && built_in.contains(id) {
+        return Ok(keys);
     }
-    Ok(out)
+    Ok(format!("[channel.{}]\n{keys}", quoted(id)))
 }
 
 fn company_toml(row: &PgRow) -> Result<String, DatabaseError> {
@@ -199,8 +261,10 @@ fn company_toml(row: &PgRow) -> Result<String, DatabaseError> {
     if let Some(geography) = optional_text(row, 5)? {
         separate(&mut out);
         out.push_str("[geography]\n");
-        for (country, served_from) in entries(geography) {
-            push_key(&mut out, &country, Some(value(&served_from)));
+        if let Value::Object(mapping) = parsed(geography) {
+            for (country, served_from) in mapping {
+                push_key(&mut out, &country, Some(value(&served_from)));
+            }
         }
     }
     Ok(out)
@@ -222,17 +286,17 @@ fn pool_toml(row: &PgRow) -> Result<String, DatabaseError> {
 /// Writes a test. Its keys have the order of the query's fields, because `jsonb` has another order of its own.
 fn test_toml(row: &PgRow) -> Result<String, DatabaseError> {
     let mut query = entries(text(row, 3)?);
-    let mut ordered = Vec::new();
-    for field in QueryField::ALL {
-        ordered.extend(query.shift_remove_entry(field.as_str()));
-    }
-    ordered.extend(query);
-    let given = ordered.iter().filter(|(_, json)| !json.is_null());
+    query.sort_by_key(|(key, _)| {
+        QueryField::ALL.iter().position(|field| field.as_str() == key).unwrap_or(usize::MAX)
+    });
+    let inline = |entries: &[(String, String)]| {
+        table(entries.iter().map(|(key, value)| (key.as_str(), value.clone())))
+    };
     Ok(format!(
         "[[test]]\nname = {}\nquery = {}\nexpect = {}\n\n",
         quoted(text(row, 2)?),
-        table(given.map(|(key, json)| (key.as_str(), value(json)))),
-        value(&parsed(text(row, 4)?)),
+        inline(&query),
+        inline(&entries(text(row, 4)?)),
     ))
 }
 
@@ -243,15 +307,25 @@ fn separate(out: &mut String) {
     }
 }
 
-/// Parses the JSON of a `json` or `jsonb` value, which is never malformed.
+/// Parses JSON that PostgreSQL made from texts, which is never malformed.
 fn parsed(json: &str) -> Value {
     serde_json::from_str(json).unwrap_or_default()
 }
 
-/// Parses an object. Another value of JSON, which the constraints exclude, has no entries.
-fn entries(json: &str) -> Map<String, Value> {
-    match parsed(json) {
-        Value::Object(entries) => entries,
-        _ => Map::new(),
+/// Returns the entries of an object with their values in TOML, without nulls, which TOML does not have. Another value of
+/// JSON, which the constraints exclude, has no entries.
+///
+/// `jsonb` has numbers and depths that the parser refuses. No key of a registry takes such a value. It is written as
+/// `inf`, which a finding names.
+fn entries(json: &str) -> Vec<(String, String)> {
+    let of = |(key, json): (String, Option<Value>)| match json {
+        Some(Value::Null) => None,
+        Some(json) => Some((key, value(&json))),
+        None => Some((key, "inf".to_owned())),
+    };
+    if let Ok(entries) = serde_json::from_str::<Map<String, Value>>(json) {
+        return entries.into_iter().map(|(key, json)| (key, Some(json))).filter_map(of).collect();
     }
+    let raw: BTreeMap<String, Box<RawValue>> = serde_json::from_str(json).unwrap_or_default();
+    raw.into_iter().map(|(key, json)| (key, serde_json::from_str(json.get()).ok())).filter_map(of).collect()
 }

@@ -121,6 +121,45 @@ fn findings_of_a_table_without_constraints_have_their_row() {
 
 #[test]
 #[cfg_attr(not(has_postgres), ignore = "needs postgres: apt-get install postgresql")]
+fn values_of_json_that_no_registry_has_are_found_at_their_row() {
+    let url = migrated_database();
+    sql(
+        &url,
+        "insert into switchboard.company (id) values ('a'); insert into switchboard.ou values ('a', 'hq')",
+    );
+    let deep = format!("{}1{}", "[".repeat(200), "]".repeat(200));
+    for (column, field, json) in [
+        ("query", "ou", "1e400"),
+        ("query", "ou", "-1e400"),
+        ("query", "ou", &deep),
+        ("query", "ou", "18446744073709551616"),
+        ("query", "exclude", "[1e400]"),
+        ("query", "channel", "{\"a\": null}"),
+        ("expect", "climbed", "1e400"),
+        ("expect", "climbed", "18446744073709551615"),
+    ] {
+        let (query, expect) = match column {
+            "query" => (
+                format!("{{\"country\": \"GB\", \"{field}\": {json}}}"),
+                "{\"error\": \"no_pool\"}".to_owned(),
+            ),
+            _ => ("{}".to_owned(), format!("{{\"pool\": \"p\", \"{field}\": {json}}}")),
+        };
+        let id = sql(
+            &url,
+            &format!(
+                "delete from switchboard.test; insert into switchboard.test (company, name, query, expect) \
+                 values ('a', 't', '{query}', '{expect}') returning id"
+            ),
+        );
+        let found = findings(&url);
+        let wanted = format!("test[company=a,id={id}].{column} invalid_value");
+        assert!(found.contains(&wanted), "{field} {json:.30}: {found:#?}");
+    }
+}
+
+#[test]
+#[cfg_attr(not(has_postgres), ignore = "needs postgres: apt-get install postgresql")]
 fn texts_of_findings_name_rows_in_place_of_lines() {
     let url = migrated_database();
     sql(
@@ -203,8 +242,26 @@ fn faults_name_their_cause() {
     let error = database(&url).read(limits).unwrap_err().to_string();
     assert_eq!(
         error,
-        "table `company` has more than 200 bytes of company `acme`; --max-file-size sets the limit"
+        "table `pool` has more than 200 bytes of company `acme`; --max-file-size sets the limit"
     );
+    let many = migrated_database();
+    // Each table is read before those above it.
+    for (table, rows) in [
+        (
+            "ou",
+            "insert into switchboard.company (id) select n from generate_series(1, 5) n; \
+             insert into switchboard.ou (company, id) select c.id, 'ou' || n from switchboard.company c, generate_series(1, 20) n",
+        ),
+        ("company", "insert into switchboard.company (id) select 'x' || n from generate_series(1, 100) n"),
+        ("channel", "insert into switchboard.channel (id) select 'x' || n from generate_series(1, 200) n"),
+    ] {
+        sql(&many, rows);
+        let error = database(&many).read(limits).unwrap_err().to_string();
+        let wanted = format!(
+            "table `{table}` has more than 1600 bytes of all companies; the limit is 8 times --max-file-size"
+        );
+        assert_eq!(error, wanted);
+    }
 
     let missing = url.replace("user=postgres", "user=nobody-here&password=secret");
     let error = database(&missing).read(ReadLimits::default()).unwrap_err().to_string();
