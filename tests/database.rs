@@ -183,6 +183,118 @@ fn import_prints_changes_and_refuses_errors() {
 
 #[test]
 #[cfg_attr(not(has_postgres), ignore = "needs postgres: apt-get install postgresql")]
+fn import_without_a_file_of_channels_restores_the_built_in_profiles() {
+    let url = empty_database();
+    succeed(&["db", "migrate", &url]);
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().to_str().unwrap();
+    fs::create_dir(folder.path().join("a")).unwrap();
+    fs::write(folder.path().join("a/company.toml"), "[[ou]]\nid = \"hq\"\n").unwrap();
+    succeed(&["db", "import", root, &url]);
+    sql(
+        &url,
+        "update switchboard.channel set dedicated_since = 'never' where id = 'sms'; \
+         insert into switchboard.channel values ('fax', 'primary', '{primary}', 'phone')",
+    );
+    let profile = || {
+        sql(
+            &url,
+            "select id, dedicated_since from switchboard.channel where id in ('fax', 'sms') order by id",
+        )
+    };
+    let changes = "channel: 1 changed (sms)\n";
+    assert_eq!(succeed(&["db", "import", root, &url, "--dry-run"]).0, changes);
+    assert_eq!(profile(), "fax|\nsms|never");
+    // A company alone leaves the profiles.
+    assert_eq!(succeed(&["db", "import", root, &url, "--company", "a"]).0, "");
+    assert_eq!(succeed(&["db", "import", root, &url]).0, changes);
+    assert_eq!(profile(), "fax|\nsms|");
+}
+
+#[test]
+#[cfg_attr(not(has_postgres), ignore = "needs postgres: apt-get install postgresql")]
+fn import_names_the_place_of_a_character_that_a_database_cannot_hold() {
+    let url = empty_database();
+    succeed(&["db", "migrate", &url]);
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("a")).unwrap();
+    let settings = folder.path().join("a/company.toml");
+    fs::write(settings, "[[ou]]\nid = \"hq\"\nname = \"Head\\u0000\"\n").unwrap();
+    let error = fail(1, &["db", "import", folder.path().to_str().unwrap(), &url]);
+    assert!(
+        error.contains("a/company.toml:3: error[invalid_value]: `name` has the character NUL"),
+        "{error}"
+    );
+    assert!(error.contains("remove the escape"), "{error}");
+}
+
+#[test]
+#[cfg_attr(not(has_postgres), ignore = "needs postgres: apt-get install postgresql")]
+fn a_shown_database_is_a_url_that_works() {
+    let url = demo_database();
+    let (name, folder) = url.trim_start_matches("postgres:///").split_once("?host=").unwrap();
+    let (folder, rest) = folder.split_once("&port=").unwrap();
+    let (port, _) = rest.split_once('&').unwrap();
+    let shown = |url: &str, variables: &[(&str, &str)]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_switchboard"));
+        command.args([
+            "select",
+            "--registry",
+            url,
+            "company=acme",
+            "channel=whatsapp",
+            "ou=london",
+            "country=FR",
+        ]);
+        let output = command.env("PGUSER", "postgres").envs(variables.iter().copied()).output().unwrap();
+        assert!(output.status.success(), "{url}: {}", stderr(&output));
+        let note = stderr(&output);
+        let shown = note.split_whitespace().find(|word| word.starts_with("postgres://"));
+        shown.unwrap_or_else(|| panic!("{note}")).trim_end_matches([':', ',', ';', '.']).to_owned()
+    };
+    let once = shown(&format!("postgres:///{name}"), &[("PGHOST", folder), ("PGPORT", port)]);
+    assert_eq!(once, format!("postgres:///{name}?host={folder}&port={port}"));
+    assert_eq!(shown(&once, &[]), once);
+}
+
+#[test]
+fn no_message_repeats_the_credentials_of_a_url() {
+    let url = "postgres://ann:secret@127.0.0.1:1/d";
+    let demo = demo();
+    let demo = demo.to_str().unwrap();
+    for arguments in [
+        &["compile", demo, "-o", url][..],
+        &["coverage", demo, "-o", url],
+        &["check", url],
+        &["check", demo, url],
+        &["inspect", url],
+        &["sign", url, "--key", url],
+        &["keygen", "-o", url],
+        &["audit", "verify", url],
+        &["select", "--url", url, "ou=a"],
+        &["select", "--snapshot", demo, url],
+        &["status", "--url", url],
+        &["diff", demo, url],
+        &["db", "import", url, url],
+        &["db", "import", demo, url],
+        &["db", "export", url, url],
+        &["db", "migrate", url, url],
+        &["check-config", "--snapshot", url],
+        &["check-config", "--registry", url],
+        &["check-config", "--fleet", url],
+        &["--config", url],
+        &["serve", "--listen", url],
+        &["serve", url],
+        &[url],
+    ] {
+        let output = switchboard(arguments);
+        let text = stdout(&output) + &stderr(&output);
+        assert!(!text.contains("secret") && !text.contains("ann:"), "{arguments:?}: {text}");
+    }
+}
+
+#[test]
+#[cfg_attr(not(has_postgres), ignore = "needs postgres: apt-get install postgresql")]
 fn passwords_and_certificates_are_those_of_psql() {
     let url = demo_database();
     sql(

@@ -72,7 +72,7 @@ pub fn main() -> ExitCode {
         // The help and the version.
         Err(text) if !text.use_stderr() => text.exit(),
         Err(error) => {
-            output::print_at_start([error.render().ansi().to_string()]);
+            output::print_at_start([output::without_credentials(&error.render().ansi().to_string())]);
             return ExitCode::from(Exit::Usage as u8);
         }
     };

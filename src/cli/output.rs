@@ -103,9 +103,26 @@ pub(super) fn print_at_start(texts: impl IntoIterator<Item = String>) {
     }
 }
 
-/// Returns the line `error: …`, with colors if standard error has them.
+/// Returns the line `error: …`, with colors if standard error has them. Hides the credentials of URLs.
 pub(super) fn failure(message: &str) -> String {
-    for_stderr(&format!("{ERROR}error{ERROR:#}: {message}\n"))
+    for_stderr(&format!("{ERROR}error{ERROR:#}: {}\n", without_credentials(message)))
+}
+
+/// Replaces URLs that have a user or a password by `…`. Such a URL may be in the place of a file or of another argument,
+/// which a message repeats.
+pub(super) fn without_credentials(text: &str) -> String {
+    let (mut shown, mut rest) = (String::new(), text);
+    while let Some(start) = rest.find("://").map(|at| at + "://".len()) {
+        let (scheme, after) = rest.split_at(start);
+        let is_end = |letter: char| letter.is_whitespace() || "'\"`\u{1b}".contains(letter);
+        let (url, next) = after.split_at(after.find(is_end).unwrap_or(after.len()));
+        // Some messages have an example.
+        let has_credentials = url.contains('@') && !url.starts_with("USER@") || url.contains("password=");
+        shown.push_str(scheme);
+        shown.push_str(if has_credentials { "…" } else { url });
+        rest = next;
+    }
+    shown + rest
 }
 
 /// Returns a text without its styles, if standard error has no colors.
@@ -290,6 +307,19 @@ mod tests {
     #[test]
     fn word_longer_than_a_line_stays_whole() {
         assert_eq!(wrapped(8, "abcdefghijkl m"), "* abcdefghijkl\n    m\n");
+    }
+
+    #[test]
+    fn credentials_of_urls_are_hidden() {
+        for (text, shown) in [
+            ("cannot write postgres://u:secret@db/r: No such file", "cannot write postgres://… No such file"),
+            ("`postgres://u@db/r` and 'https://a/b'", "`postgres://…` and 'https://a/b'"),
+            ("\u{1b}[33mpostgres:///r?password=a\u{1b}[0m x", "\u{1b}[33mpostgres://…\u{1b}[0m x"),
+            ("expected postgres://USER@HOST:PORT/DATABASE", "expected postgres://USER@HOST:PORT/DATABASE"),
+            ("postgres://db:5432/r: no answer", "postgres://db:5432/r: no answer"),
+        ] {
+            assert_eq!(without_credentials(text), shown);
+        }
     }
 
     #[test]

@@ -109,6 +109,9 @@ enum Output<'a> {
 impl<'a> Output<'a> {
     /// Returns the output that `-o` names. A terminal is wrong usage.
     fn from_path(path: &'a Path) -> Result<Output<'a>, CommandError> {
+        if path.to_str().is_some_and(|text| text.contains("://")) {
+            return Err(CommandError::usage("-o is a URL, but a snapshot is written to a file: name a file"));
+        }
         if path.as_os_str() != STANDARD_OUTPUT {
             return Ok(Output::File { path, replaced: file::read_generation(path) });
         }
