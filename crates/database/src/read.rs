@@ -14,9 +14,10 @@ use crate::migrate::require_version;
 use crate::toml_text::{quoted, table, value};
 use crate::{Contents, Database, DatabaseError, Rows};
 
-/// Begins the transaction that reads. It sees one state of the database, waits for no writer, and holds none up.
+/// Begins the transaction that reads. It sees one state of the database, waits for no writer, and holds none up. Rows come
+/// in the order of an index, so that the first ones arrive before a table that is too large has been sorted.
 pub(crate) const BEGIN: &str = "begin isolation level repeatable read read only; set local lock_timeout = '10s'; \
-     set local search_path = pg_catalog, pg_temp";
+     set local search_path = pg_catalog, pg_temp; set local enable_sort = off";
 
 /// Locks the tables before a query makes the snapshot of the transaction. Otherwise a table that another transaction
 /// truncates or rewrites meanwhile would be empty in this snapshot. Waits only for such transactions.
