@@ -1,6 +1,7 @@
 //! The address of a database, and the connection to it.
 
 use std::fmt;
+use std::os::unix::fs::PermissionsExt;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -86,6 +87,7 @@ impl Database {
                     .to_owned(),
             ));
         }
+        require_private_password_file()?;
         // sqlx logs and ignores them, although a limit or a certificate may be meant.
         let query = url.split_once('?').map_or("", |(_, query)| query.split('#').next().unwrap_or_default());
         let names = query.split('&').map(|pair| pair.split('=').next().unwrap_or_default());
@@ -114,6 +116,13 @@ impl Database {
             // sqlx takes it for `disable`, also where the server requires TLS.
             return Err(InvalidUrl(
                 "sslmode=allow is not supported: write sslmode=prefer, which uses TLS where the server has it"
+                    .to_owned(),
+            ));
+        }
+        if options.get_host().contains(',') {
+            // psql tries one host after the other.
+            return Err(InvalidUrl(
+                "the URL of the database has a list of hosts: name one, such as the address of the primary"
                     .to_owned(),
             ));
         }
@@ -190,6 +199,22 @@ impl fmt::Display for Database {
             None if host.contains(':') => write!(out, "postgres://[{host}]:{port}/{name}"),
             None => write!(out, "postgres://{host}:{port}/{name}"),
         }
+    }
+}
+
+/// Refuses a file of `PGPASSFILE` that group or others may read. sqlx, as psql, ignores such a file, so that the password
+/// seems to be wrong.
+fn require_private_password_file() -> Result<(), InvalidUrl> {
+    let Some(path) = std::env::var_os("PGPASSFILE").filter(|_| std::env::var_os("PGPASSWORD").is_none())
+    else {
+        return Ok(());
+    };
+    match std::fs::metadata(&path) {
+        Ok(metadata) if metadata.permissions().mode() & 0o077 != 0 => Err(InvalidUrl(format!(
+            "PGPASSFILE: group or others may read {}: set its mode to 600, because it is ignored otherwise",
+            path.display()
+        ))),
+        _ => Ok(()),
     }
 }
 
@@ -281,6 +306,8 @@ mod tests {
             ("postgres://u:12/secret@db/r", "such as %2F for a slash"),
             ("postgres://u:/secret@db/r", "such as %2F for a slash"),
             ("postgres://u:secret@db/r?sslmode=allow", "write sslmode=prefer"),
+            ("postgres://u:secret@a,b:5433/r", "a list of hosts: name one"),
+            ("postgres://u:secret@a/r?host=b,c", "a list of hosts: name one"),
         ] {
             let error = Database::from_url(url).unwrap_err().to_string();
             assert!(error.contains(fault) && !error.contains("secret"), "{error}");

@@ -1,5 +1,7 @@
 //! The errors of a database, for people. None repeats the URL, which may contain a password.
 
+use std::io::ErrorKind;
+
 use sqlx::postgres::PgDatabaseError;
 use switchboard_registry::quoted;
 
@@ -52,9 +54,7 @@ pub enum DatabaseError {
         max_bytes: u64,
     },
     /// A table has more data than a registry can have within the limit on files.
-    #[error(
-        "table `{table}` has more than {max_bytes} bytes of all companies; the limit is 8 times --max-file-size"
-    )]
+    #[error("table `{table}` has more than {max_bytes} bytes; the limit is 8 times --max-file-size")]
     TableTooLarge {
         /// The name of the table.
         table: &'static str,
@@ -80,6 +80,9 @@ impl From<sqlx::Error> for DatabaseError {
                 Some(error) => DatabaseError::Refused(describe(error)),
                 None => DatabaseError::Refused(error.message().to_owned()),
             },
+            sqlx::Error::Io(error) if error.kind() == ErrorKind::UnexpectedEof => {
+                DatabaseError::Connection("the server closed the connection".to_owned())
+            }
             sqlx::Error::Io(error) => DatabaseError::Connection(error.to_string()),
             error => DatabaseError::Connection(error.to_string()),
         }

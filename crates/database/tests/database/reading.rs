@@ -257,9 +257,8 @@ fn faults_name_their_cause() {
     ] {
         sql(&many, rows);
         let error = database(&many).read(limits).unwrap_err().to_string();
-        let wanted = format!(
-            "table `{table}` has more than 1600 bytes of all companies; the limit is 8 times --max-file-size"
-        );
+        let wanted =
+            format!("table `{table}` has more than 1600 bytes; the limit is 8 times --max-file-size");
         assert_eq!(error, wanted);
     }
 
