@@ -7,7 +7,7 @@ use sqlx::postgres::{PgConnection, PgRow};
 use switchboard_model::UnixSeconds;
 use switchboard_registry::{
     AddressKind, ChannelProfile, Company, DedicatedUnavailable, Expectation, Files, Holder, Mapping,
-    OuWithoutPool, Registry, read,
+    OuWithoutPool, Registry, RolePair, Version, read,
 };
 
 use crate::connection::{Limit, optional_text, rows, text};
@@ -433,21 +433,33 @@ fn channel_row(channel: &ChannelProfile, built_in: Option<&ChannelProfile>) -> S
     ) -> Option<T> {
         Some(field(channel)).filter(|value| built_in.map(&field).as_ref() != Some(value))
     }
-    let roles = own(channel, built_in, |it| it.pool_roles).map(|roles| {
-        let names = [(roles.primary, "primary"), (roles.secondary, "secondary")];
-        let held: Vec<&str> = names.into_iter().filter_map(|(held, name)| held.then_some(name)).collect();
-        format!("{{{}}}", held.join(","))
-    });
-    let address = own(channel, built_in, |it| it.address).map(|kind| match kind {
-        AddressKind::Phone => "phone".to_owned(),
-        AddressKind::Email => "email".to_owned(),
-        AddressKind::Handle => "handle".to_owned(),
-    });
+    let roles = own(channel, built_in, |it| it.pool_roles);
+    let roles = roles.map(|roles| format!("{{{}}}", role_names(roles).join(",")));
+    let address = own(channel, built_in, |it| it.address).map(|kind| address_name(kind).to_owned());
     let since = own(channel, built_in, |it| it.dedicated_since)
         .filter(|since| since.is_some() || built_in.is_some())
-        .map(|since| since.map_or_else(|| "never".to_owned(), |version| version.to_string()));
+        .map(since_name);
     let role = own(channel, built_in, |it| it.conversation_role).map(|role| role.as_str().to_owned());
     row([some(&channel.id), role, roles, address, since])
+}
+
+/// Returns the roles of `pool_must_hold`, in the order of an export.
+pub(crate) fn role_names(roles: RolePair) -> Vec<&'static str> {
+    let names = [(roles.primary, "primary"), (roles.secondary, "secondary")];
+    names.into_iter().filter_map(|(held, name)| held.then_some(name)).collect()
+}
+
+pub(crate) fn address_name(kind: AddressKind) -> &'static str {
+    match kind {
+        AddressKind::Phone => "phone",
+        AddressKind::Email => "email",
+        AddressKind::Handle => "handle",
+    }
+}
+
+/// Returns the text of `dedicated_since`.
+pub(crate) fn since_name(since: Option<Version>) -> String {
+    since.map_or_else(|| "never".to_owned(), |version| version.to_string())
 }
 
 fn company_row(company: &Company) -> String {

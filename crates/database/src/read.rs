@@ -1,15 +1,16 @@
 //! Reads the registry of a database as the text of a registry's files.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use futures_util::TryStreamExt;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use sqlx::postgres::{PgConnection, PgRow};
-use switchboard_model::{QueryField, is_id};
-use switchboard_registry::{Files, ReadLimits, read};
+use switchboard_model::{E164, QueryField, is_id};
+use switchboard_registry::{ChannelProfile, Files, ReadLimits, Version, read};
 
 use crate::connection::{Limit, for_each_row, optional_text, rows, text};
+use crate::import::{address_name, role_names, since_name};
 use crate::migrate::require_version;
 use crate::toml_text::{quoted, table, value};
 use crate::{Contents, Database, DatabaseError, Rows};
@@ -91,15 +92,24 @@ pub(crate) async fn read_contents(
     limits: ReadLimits,
 ) -> Result<Contents, DatabaseError> {
     let mut files = Files::default();
-    let (built_in, _) = read(&Files::default());
-    let built_in: HashSet<&str> = built_in.channels.iter().map(|channel| &*channel.id).collect();
+    let (defaults, _) = read(&Files::default());
+    let built_in: HashMap<&str, &ChannelProfile> =
+        defaults.channels.iter().map(|channel| (&*channel.id, channel)).collect();
     let (mut meter, mut channels) = (Meter::new("channel", limits), String::new());
+    // The channels whose addresses are phone numbers.
+    let mut phones: HashSet<String> = HashSet::new();
     for_each_row(connection, CHANNELS, |row| {
-        let text = channel_toml(row, &built_in)?;
-        meter.add(text.len())?;
-        if !text.is_empty() {
+        let id = text(row, 0)?;
+        let built_in = built_in.get(id).copied();
+        let default = built_in.map(|channel| address_name(channel.address));
+        if optional_text(row, 3)?.or(default) == Some("phone") {
+            phones.insert(id.to_owned());
+        }
+        let channel = channel_toml(row, built_in)?;
+        meter.add(channel.len())?;
+        if !channel.is_empty() {
             separate(&mut channels);
-            channels.push_str(&text);
+            channels.push_str(&channel);
         }
         Ok(())
     })
@@ -132,11 +142,11 @@ pub(crate) async fn read_contents(
             files.insert(path_of(&company, file)?, text);
         }
     }
-    for (file, table, header, copy) in
-        [("ous.csv", "ou", OUS_HEADER, OUS), ("accounts.csv", "account", ACCOUNTS_HEADER, ACCOUNTS)]
-    {
-        read_sheets(connection, copy, header, Meter::new(table, limits), file, &mut files).await?;
-    }
+    let ous = Sheet { file: "ous.csv", copy: OUS, header: OUS_HEADER };
+    read_sheets(connection, ous, Meter::new("ou", limits), |_| None, &mut files).await?;
+    let accounts = Sheet { file: "accounts.csv", copy: ACCOUNTS, header: ACCOUNTS_HEADER };
+    let complete = |cells: &[u8]| with_country(cells, &phones);
+    read_sheets(connection, accounts, Meter::new("account", limits), complete, &mut files).await?;
     Ok(Contents { files, rows: Rows::new(test_ids) })
 }
 
@@ -189,13 +199,21 @@ impl Meter {
     }
 }
 
+/// A table that is read as sheets.
+struct Sheet {
+    file: &'static str,
+    /// The statement whose rows have the company, and then the cells of the sheet.
+    copy: &'static str,
+    header: &'static str,
+}
+
 /// Reads the rows of a table as one sheet for each company. The rows are sorted by company, which is their first cell.
+/// `complete` returns a row with what its other cells determine.
 async fn read_sheets(
     connection: &mut PgConnection,
-    copy: &str,
-    header: &str,
+    Sheet { file, copy, header }: Sheet,
     mut meter: Meter,
-    file: &str,
+    complete: impl Fn(&[u8]) -> Option<Vec<u8>>,
     files: &mut Files,
 ) -> Result<(), DatabaseError> {
     let mut rows = connection.copy_out_raw(copy).await?;
@@ -217,10 +235,30 @@ async fn read_sheets(
             meter.add(FILE_BYTES)?;
         }
         meter.add(cells.len())?;
-        sheet.extend_from_slice(cells);
+        match complete(cells) {
+            Some(cells) => sheet.extend_from_slice(&cells),
+            None => sheet.extend_from_slice(cells),
+        }
         meter.check(&String::from_utf8_lossy(&company), &sheet)?;
     }
     insert(&company, sheet)
+}
+
+/// Writes the country of a phone number into the cells of an account without a country, as an import does. Returns `None`
+/// for other accounts.
+fn with_country(cells: &[u8], phones: &HashSet<String>) -> Option<Vec<u8>> {
+    // An id, a role and a phone number have no comma and no quote.
+    let mut parts = cells.splitn(6, |&byte| byte == b',');
+    let (_, channel, _) = (parts.next()?, parts.next()?, parts.next()?);
+    let (address, country) = (parts.next()?, parts.next()?);
+    if !country.is_empty() || !phones.contains(str::from_utf8(channel).ok()?) {
+        return None;
+    }
+    let region = E164::parse(str::from_utf8(address).ok()?).ok()?.region()?;
+    // The rest begins with the comma behind the country.
+    let at = cells.len() - parts.next()?.len() - 1;
+    let (before, rest) = cells.split_at_checked(at)?;
+    Some([before, region.alpha2().as_bytes(), rest].concat())
 }
 
 /// Returns the path of a company's file. Refuses an id that would lead out of the folder of an export, although the
@@ -239,26 +277,43 @@ fn push_key(out: &mut String, key: &str, value: Option<String>) {
     }
 }
 
-/// Writes a channel. Returns an empty text for a built-in one that has no profile of its own.
-fn channel_toml(row: &PgRow, built_in: &HashSet<&str>) -> Result<String, DatabaseError> {
-    let id = text(row, 0)?;
+/// Writes a channel without the values that are the default of its keys. Returns an empty text for a built-in one that has
+/// no profile of its own.
+fn channel_toml(row: &PgRow, built_in: Option<&ChannelProfile>) -> Result<String, DatabaseError> {
     let mut keys = String::new();
-    push_key(&mut keys, "conversation_role", optional_text(row, 1)?.map(quoted));
-    push_key(&mut keys, "pool_must_hold", optional_text(row, 2)?.map(|json| value(&parsed(json))));
-    push_key(&mut keys, "address", optional_text(row, 3)?.map(quoted));
-    push_key(&mut keys, "dedicated_since", optional_text(row, 4)?.map(quoted));
-    if keys.is_empty() && built_in.contains(id) {
+    let mut push = |key: &str, own: Option<String>, default: Option<String>| {
+        push_key(&mut keys, key, own.filter(|own| default.as_ref() != Some(own)));
+    };
+    let role = built_in.map(|it| quoted(it.conversation_role.as_str()));
+    push("conversation_role", optional_text(row, 1)?.map(quoted), role);
+    let list = |roles: &[&str]| value(&roles.iter().copied().collect());
+    let held = optional_text(row, 2)?.map(|json| match serde_json::from_str::<BTreeSet<&str>>(json) {
+        Ok(roles) => list(&roles.into_iter().collect::<Vec<_>>()),
+        Err(_) => value(&parsed(json)),
+    });
+    push("pool_must_hold", held, built_in.map(|it| list(&role_names(it.pool_roles))));
+    let address = built_in.map(|it| quoted(address_name(it.address)));
+    push("address", optional_text(row, 3)?.map(quoted), address);
+    let since = quoted(&since_name(built_in.and_then(|it| it.dedicated_since)));
+    push("dedicated_since", optional_text(row, 4)?.map(version), Some(since));
+    if keys.is_empty() && built_in.is_some() {
         return Ok(keys);
     }
-    Ok(format!("[channel.{}]\n{keys}", quoted(id)))
+    Ok(format!("[channel.{}]\n{keys}", quoted(text(row, 0)?)))
+}
+
+/// Writes a version with three numbers, as an import stores it.
+fn version(text: &str) -> String {
+    quoted(&Version::parse(text).map_or_else(|| text.to_owned(), |version| version.to_string()))
 }
 
 fn company_toml(row: &PgRow) -> Result<String, DatabaseError> {
     let mut out = String::new();
-    let keys = ["name", "ou_without_pool", "dedicated_unavailable", "platform_version"];
-    for (column, key) in (1..).zip(keys) {
-        push_key(&mut out, key, optional_text(row, column)?.map(quoted));
-    }
+    let id = text(row, 0)?;
+    push_key(&mut out, "name", optional_text(row, 1)?.filter(|name| *name != id).map(quoted));
+    push_key(&mut out, "ou_without_pool", optional_text(row, 2)?.map(quoted));
+    push_key(&mut out, "dedicated_unavailable", optional_text(row, 3)?.map(quoted));
+    push_key(&mut out, "platform_version", optional_text(row, 4)?.map(version));
     if let Some(geography) = optional_text(row, 5)? {
         separate(&mut out);
         out.push_str("[geography]\n");
@@ -287,6 +342,9 @@ fn pool_toml(row: &PgRow) -> Result<String, DatabaseError> {
 /// Writes a test. Its keys have the order of the query's fields, because `jsonb` has another order of its own.
 fn test_toml(row: &PgRow) -> Result<String, DatabaseError> {
     let mut query = entries(text(row, 3)?);
+    // A test always queries its own company.
+    let own = quoted(text(row, 0)?);
+    query.retain(|(key, value)| key != "company" || *value != own);
     query.sort_by_key(|(key, _)| {
         QueryField::ALL.iter().position(|field| field.as_str() == key).unwrap_or(usize::MAX)
     });

@@ -98,6 +98,36 @@ fn exports_of_random_registries_are_equal_to_the_byte() {
 
 #[test]
 #[cfg_attr(not(has_postgres), ignore = "needs postgres: apt-get install postgresql")]
+fn values_that_were_typed_in_another_form_are_exported_in_the_same_one() {
+    let urls = [migrated_database(), migrated_database()];
+    sql(
+        &urls[0],
+        r#"update switchboard.channel set conversation_role = 'secondary', address = 'phone' where id = 'whatsapp';
+        update switchboard.channel set pool_must_hold = '{secondary,primary}', dedicated_since = '1.25' where id = 'sms';
+        insert into switchboard.channel values ('fax', 'primary', '{secondary,primary,primary}', 'phone', 'never');
+        insert into switchboard.company (id, name, platform_version) values ('acme', 'acme', '1.24');
+        insert into switchboard.ou values ('acme', 'hq', null, E'a\r\nb\rc');
+        insert into switchboard.account (company, id, channel, role, address, country, "user", available_from) values
+            ('acme', 'a-1', 'fax', null, '+442079460001', null, 'ann', null),
+            ('acme', 'a-2', 'sms', 'primary', '+4915123456703', null, null, '2027-01-01 00:00:00.5Z'),
+            ('acme', 'a-3', 'line', null, '@+447400123401', 'GB', null, '2027-01-01 00:00:00Z');
+        insert into switchboard.test (company, name, query, expect) values ('acme', 't',
+            '{"company": "acme", "ou": "hq", "channel": "sms", "country": "GB", "role": null, "exclude": []}',
+            '{"error": "no_pool", "account": null}')"#,
+    );
+    let first = export(&urls[0]);
+    import_files(&urls[1], &first);
+    let second = export(&urls[1]);
+    for path in ["channels.toml", "acme/company.toml", "acme/ous.csv", "acme/accounts.csv", "acme/tests.toml"]
+    {
+        assert_eq!(text(&second, path), text(&first, path));
+    }
+    assert_eq!(second, first);
+    assert!(text(&first, "acme/accounts.csv").contains("a-2,sms,primary,+4915123456703,DE,"));
+}
+
+#[test]
+#[cfg_attr(not(has_postgres), ignore = "needs postgres: apt-get install postgresql")]
 fn imports_write_only_rows_that_differ() {
     let url = migrated_database();
     let first = import_files(&url, &small());
