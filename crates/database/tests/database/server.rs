@@ -28,9 +28,8 @@ cat >/dev/null
 rm -r "$PWD"
 "#;
 
-struct Server {
-    folder: PathBuf,
-    programs: PathBuf,
+pub(crate) struct Server {
+    pub(crate) folder: PathBuf,
     port: u16,
     /// The shell that ends the server when its standard input is closed.
     _shell: Child,
@@ -40,7 +39,7 @@ static SERVER: OnceLock<Server> = OnceLock::new();
 static DATABASES: AtomicUsize = AtomicUsize::new(0);
 
 impl Server {
-    fn start() -> Server {
+    pub(crate) fn start() -> Server {
         let mut log = String::new();
         for _ in 0..5 {
             // Another process may take the port meanwhile.
@@ -76,7 +75,7 @@ impl Server {
         let logs =
             ["initdb.log", "pg_ctl.log", "server.log"].map(|name| fs::read_to_string(folder.join(name)));
         match &*line {
-            "ready\n" => Ok(Server { folder, programs, port, _shell: shell }),
+            "ready\n" => Ok(Server { folder, port, _shell: shell }),
             _ => {
                 shell.wait().unwrap();
                 fs::remove_dir_all(&folder).unwrap();
@@ -85,13 +84,13 @@ impl Server {
         }
     }
 
-    fn url(&self, database: &str) -> String {
+    pub(crate) fn url(&self, database: &str) -> String {
         format!("postgres:///{database}?host={}&port={}&user=postgres", self.folder.display(), self.port)
     }
 }
 
 /// Returns the folder of the newest server's programs.
-fn programs() -> PathBuf {
+pub(crate) fn programs() -> PathBuf {
     let debian = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
     let version = |folder: &PathBuf| folder.file_name()?.to_str()?.parse::<u32>().ok();
     let newest = debian.map(|entry| entry.path()).max_by_key(version).map(|folder| folder.join("bin"));
@@ -101,7 +100,7 @@ fn programs() -> PathBuf {
 }
 
 /// Returns a user who is not root, and its group, if this process runs as root.
-fn other_user() -> Option<(u32, u32)> {
+pub(crate) fn other_user() -> Option<(u32, u32)> {
     if !Command::new("id").arg("-u").output().unwrap().stdout.starts_with(b"0\n") {
         return None;
     }
@@ -135,8 +134,7 @@ pub(crate) fn at_port(url: &str, user: &str) -> (String, PathBuf) {
 /// # Errors
 /// Returns the messages of the server.
 pub(crate) fn try_sql(url: &str, sql: &str) -> Result<String, String> {
-    let server = SERVER.get_or_init(Server::start);
-    let mut psql = Command::new(server.programs.join("psql"));
+    let mut psql = Command::new(programs().join("psql"));
     psql.args(["-X", "-q", "-t", "-A", "-v", "ON_ERROR_STOP=1", "-d", url, "-c", sql]);
     let output = psql.output().unwrap();
     match output.status.success() {
