@@ -11,7 +11,8 @@ use std::process::Command;
 use serde_json::Value;
 
 use crate::cli::{stderr, stdout, switchboard};
-use server::{at_port, empty_database, sql, try_sql};
+use crate::harness::{DaemonProcess, wait_until};
+use server::{at_port, empty_database, programs, sql, try_sql};
 
 /// Returns the URL of a new database with the demo registry.
 pub(crate) fn demo_database() -> String {
@@ -326,6 +327,11 @@ fn passwords_and_certificates_are_those_of_psql() {
         exit == Some(3) && error.contains("password authentication failed") && !error.contains("wrong"),
         "{error}"
     );
+    fs::set_permissions(&passwords, fs::Permissions::from_mode(0o640)).unwrap();
+    let (exit, error) = check(&full, &[]);
+    assert!(exit == Some(2) && error.contains("may read") && error.contains("mode to 600"), "{error}");
+    assert_eq!(check(&full, &[("PGPASSWORD", "a:b\\c")]).0, Some(0));
+    fs::set_permissions(&passwords, fs::Permissions::from_mode(0o600)).unwrap();
     for refused in [
         format!("{at_port}?sslmode=verify-full&sslrootcert={other_certificate}"),
         format!("{at_port}?sslmode=verify-full"),
@@ -345,32 +351,57 @@ fn commands_and_statements_of_the_page_work() {
         page[start..].split("```").next().unwrap()
     };
     let url = empty_database();
-    let script = block("createdb registry");
-    let (_, commands) = script.split_once("host=/run/postgresql\n").unwrap();
     let path = Path::new(env!("CARGO_BIN_EXE_switchboard")).parent().unwrap();
-    let path = format!("{}:{}", path.display(), std::env::var("PATH").unwrap());
-    let mut shell = Command::new("sh");
-    shell.args(["-e", "-c", commands]).env("PATH", path).env("URL", &url).env_remove("SWITCHBOARD_FLEET");
-    let output = shell.current_dir(env!("CARGO_MANIFEST_DIR")).output().unwrap();
-    assert!(output.status.success(), "{}", stderr(&output));
+    let path = format!("{}:{}:{}", path.display(), programs().display(), std::env::var("PATH").unwrap());
+    let run = |commands: &str| {
+        let mut shell = Command::new("sh");
+        shell
+            .args(["-e", "-c", commands])
+            .env("PATH", &path)
+            .env("URL", &url)
+            .env_remove("SWITCHBOARD_FLEET");
+        let output = shell.current_dir(env!("CARGO_MANIFEST_DIR")).output().unwrap();
+        assert!(output.status.success(), "{}", stderr(&output));
+    };
+    // Five commands from an empty database to serving: the first two make and name the database of the page.
+    let script: Vec<&str> = block("createdb registry").lines().collect();
+    let [_, export, migrate, import, "switchboard serve --registry $URL"] = script[..] else {
+        panic!("{script:?}")
+    };
+    assert!(export.starts_with("export URL=postgres:///registry?"));
+    run(&format!("{migrate}\n{import}"));
+    let daemon = DaemonProcess::start(&["--registry", &url]);
+    let example = block("curl 'http://127.0.0.1:7400");
+    let target = example.split("127.0.0.1:7400").nth(1).and_then(|rest| rest.split('\'').next()).unwrap();
+    let edit = example.split('"').nth(1).unwrap();
+    let address = || serde_json::from_str::<Value>(&daemon.get(target).1).unwrap()["address"].clone();
+    assert_eq!(address(), "+33612345601");
+    sql(&url, edit);
+    wait_until("the edit", || address() == "+33612345699");
 
     sql(&url, block("-- A new number for a pool."));
     let changed = sql(
         &url,
-        "select id, pool, role, state from switchboard.account where company = 'acme' and id in ('wa-emea-gb-1', \
-         'wa-emea-gb-9', 'wa-spare-1', 'wa-dach-ch-1') order by id",
+        "select id, pool, role, state from switchboard.account where company = 'acme' \
+         and id in ('wa-emea-gb-1', 'wa-emea-gb-9', 'signal-research-1') order by id",
     );
     let wanted = [
-        "wa-dach-ch-1|zurich-whatsapp|secondary|active",
+        "signal-research-1|research-signal|primary|active",
         "wa-emea-gb-1|emea-whatsapp|secondary|draining",
         "wa-emea-gb-9|emea-whatsapp|secondary|active",
-        "wa-spare-1|zurich-whatsapp|primary|active",
     ];
     assert_eq!(changed.lines().collect::<Vec<_>>(), wanted);
+    succeed(&["check", &url]);
     let history = sql(&url, block("select time, role, key"));
     assert!(history.contains("|company=acme,id=wa-emea-gb-1|active|draining"), "{history}");
     sql(&url, block("delete from switchboard.history"));
     sql(&url, &format!("begin; {}; rollback", block("create role console")));
+    let before = compiled(&url);
+    let folder = tempfile::tempdir().unwrap();
+    let backup =
+        block("pg_dump --schema").replace("registry.sql", folder.path().join("r.sql").to_str().unwrap());
+    run(&backup);
+    assert!(compiled(&url) == before, "the backup differs");
     let shown = page.split("registry=> ").nth(1).unwrap();
     let (statement, error) = shown.split_once('\n').unwrap();
     let error = error.lines().next().unwrap();
