@@ -80,6 +80,7 @@ fn package_has_runbook_rules_dashboard_and_interface_description() {
         ("config/prometheus/*.yml", format!("{documents}examples/prometheus/")),
         ("config/grafana/switchboard.json", format!("{documents}examples/grafana/")),
         ("config/systemd/fleet.conf", format!("{documents}examples/systemd/")),
+        ("config/systemd/database.conf", format!("{documents}examples/systemd/")),
     ] {
         assert!(packaged.contains(&(source.to_owned(), to)), "{source} in {packaged:?}");
     }
@@ -143,10 +144,10 @@ fn units_and_manifests_pass_a_state_directory_that_they_provide() {
     assert!(deployment.contains("- name: state\n          emptyDir:\n"));
 }
 
-/// The replica of the manifests gets the arguments of the Deployment without the registry, and the variables of a
-/// secret.
+/// A pod of the other folders of manifests gets the arguments of the Deployment without the registry, and the variables
+/// of a secret.
 #[test]
-fn arguments_of_a_replica_in_kubernetes_pass_check_config() {
+fn arguments_of_other_pods_in_kubernetes_pass_check_config() {
     let folder = tempfile::tempdir().unwrap();
     let deployment = text("config/kubernetes/deployment.yaml");
     let arguments = deployment.lines().filter_map(|line| line.trim().strip_prefix("- --"));
@@ -163,17 +164,22 @@ fn arguments_of_a_replica_in_kubernetes_pass_check_config() {
         .collect();
     assert!(arguments.len() > 4, "{arguments:?}");
     fs::write(folder.path().join("principals.toml"), text("config/kubernetes/principals.toml")).unwrap();
-    let variables = text("config/kubernetes-fleet/fleet.env");
-    let variables = variables.lines().filter(|line| !line.starts_with('#'));
-    let variables = variables.map(|line| line.split_once('=').unwrap());
     let check = |variables: &[(&str, &str)]| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_switchboard"));
         command.arg("check-config").args(&arguments).envs(variables.iter().copied()).output().unwrap()
     };
-    let output = check(&variables.collect::<Vec<_>>());
-    let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(0), "{said}");
-    assert!(!said.contains("REPLACE-THIS"), "{said}");
+    // A database is read, and this one is nowhere.
+    for (file, code, source) in [
+        ("config/kubernetes-fleet/fleet.env", 0, "nats.nats:4222"),
+        ("config/kubernetes-database/database.env", 3, "read: postgres://registry.postgres:5432/registry"),
+    ] {
+        let variables = text(file);
+        let variables = variables.lines().filter(|line| !line.starts_with('#'));
+        let output = check(&variables.map(|line| line.split_once('=').unwrap()).collect::<Vec<_>>());
+        let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{file}: {said}");
+        assert!(said.contains(source) && !said.contains("REPLACE-THIS"), "{file}: {said}");
+    }
     assert_eq!(check(&[("SWITCHBOARD_FLEET", "http://nats.nats:4222")]).status.code(), Some(2));
 }
 
