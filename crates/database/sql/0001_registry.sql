@@ -76,7 +76,10 @@ create table switchboard.channel (
     constraint channel_address_is_phone_email_or_handle check (address in ('phone', 'email', 'handle')),
   dedicated_since text
     constraint channel_dedicated_since_is_a_version_or_never check (
-      dedicated_since = 'never' or switchboard.is_version(dedicated_since))
+      dedicated_since = 'never' or switchboard.is_version(dedicated_since)),
+  constraint channel_not_built_in_has_role_must_hold_and_address check (
+    id in ('imessage', 'line', 'signal', 'sms', 'telegram', 'wechat', 'wechat_miniapp', 'whatsapp')
+    or (conversation_role is not null and pool_must_hold is not null and address is not null))
 );
 comment on table switchboard.channel is
   'Channels. A column that is null has the value of the built-in channel. A channel that is not built in needs the '

@@ -108,6 +108,10 @@ fn faults_are_refused_with_the_name_of_the_rule() {
         ),
         ("update switchboard.ou set parent = 'nowhere'".to_owned(), "ou_parent_exists_in_the_company"),
         ("update switchboard.ou set parent = id".to_owned(), "ou_parent_is_another_ou"),
+        (
+            "insert into switchboard.channel (id, address) values ('fax', 'phone')".to_owned(),
+            "channel_not_built_in_has_role_must_hold_and_address",
+        ),
         ("delete from switchboard.ou where id = 'hq'".to_owned(), "ou_parent_exists_in_the_company"),
         ("update switchboard.pool set channel = 'fax'".to_owned(), "pool_channel_exists"),
         ("update switchboard.pool set default_country = 'UK'".to_owned(), "pool_default_country_is_assigned"),
@@ -169,7 +173,9 @@ fn renamed_units_and_pools_keep_their_references_and_a_deleted_company_leaves_no
         super::text(&files, "acme/company.toml")
             .contains("id = \"text\"\nchannel = \"sms\"\nous = [\"head\"]\n")
     );
-    assert!(super::text(&files, "acme/accounts.csv").ends_with("\na1,sms,primary,+447400123401,,text,,,,\n"));
+    assert!(
+        super::text(&files, "acme/accounts.csv").ends_with("\na1,sms,primary,+447400123401,GB,text,,,,\n")
+    );
     sql(&url, "delete from switchboard.company");
     assert_eq!(export(&url), Files::default());
 }
