@@ -119,6 +119,11 @@ impl Database {
                     .to_owned(),
             ));
         }
+        // psql verifies the authority if there is one.
+        let has_root = query.split('&').any(|pair| pair.starts_with("sslrootcert="))
+            || std::env::var_os("PGSSLROOTCERT").is_some_and(|path| !path.is_empty());
+        let is_required = matches!(options.get_ssl_mode(), PgSslMode::Require);
+        let options = if is_required && has_root { options.ssl_mode(PgSslMode::VerifyCa) } else { options };
         if options.get_host().contains(',') {
             // psql tries one host after the other.
             return Err(InvalidUrl(
