@@ -89,7 +89,8 @@ const SERVE_ENVIRONMENT: &[Entry] = &[
     ),
     ("NOTIFY_SOCKET", "Socket of the service manager for the states ready, reloading and stopping."),
     (
-        "PGPASSWORD, PGPASSFILE, PGHOST, …",
+        "PGPASSWORD, PGPASSFILE, PGHOST, PGPORT, PGUSER, PGDATABASE, PGSSLMODE, PGSSLROOTCERT, PGSSLCERT, PGSSLKEY, \
+         PGOPTIONS",
         "With a registry in PostgreSQL: the password, and what the URL leaves out, as psql reads them.",
     ),
 ];
