@@ -131,9 +131,8 @@ fn database_that_is_away_at_the_start_is_served_when_it_is_back() {
     wait_until("the registry is served", || get(&daemon.admin, "/readyz").0 == 200);
     let (answer, generation) = (daemon.select(QUERY), daemon.status()["snapshot"]["generation"].clone());
     let kept = folder.path().join("floor");
-    wait_until("the snapshot is kept", || {
-        fs::read_to_string(&kept).is_ok_and(|floor| floor.trim() == generation.to_string())
-    });
+    let floor = generation.to_string();
+    wait_until("the snapshot is kept", || fs::read_to_string(&kept).is_ok_and(|text| text.trim() == floor));
     daemon.signal(Signal::TERM);
     assert!(daemon.wait().success());
 
