@@ -334,7 +334,7 @@ mod tests {
             ("postgres://u:secret@db/r?hostaddr=::1", "postgres://[::1]:5432/r"),
         ] {
             let database = Database::from_url(url).unwrap();
-            assert!(database.has_password_in_url());
+            assert_eq!(database.has_password_in_url(), url.contains("secret"), "{url}");
             assert_eq!(database.to_string(), described);
             assert_eq!(format!("{database:?}"), format!("Database({described})"));
             // What is shown names the same database.
