@@ -107,10 +107,14 @@ impl Database {
         let options = PgConnectOptions::from_str(url).map_err(|error| {
             // sqlx writes these words once or twice.
             let reason = error.to_string().replace("error with configuration: ", "");
-            InvalidUrl(format!(
-                "the URL of the database is malformed: {reason}; expected postgres://USER@HOST:PORT/DATABASE, with \
-                 special characters of a password encoded, such as %40 for an at sign"
-            ))
+            let remedy = match reason.contains("empty host") {
+                true => "for a user without a host, write postgres:///DATABASE?user=USER",
+                false => {
+                    "expected postgres://USER@HOST:PORT/DATABASE, with special characters of a password encoded, such \
+                     as %40 for an at sign"
+                }
+            };
+            InvalidUrl(format!("the URL of the database is malformed: {reason}; {remedy}"))
         })?;
         if matches!(options.get_ssl_mode(), PgSslMode::Allow) {
             // sqlx takes it for `disable`, also where the server requires TLS.
@@ -312,6 +316,7 @@ mod tests {
             ("postgres://u:/secret@db/r", "such as %2F for a slash"),
             ("postgres://u:secret@db/r?sslmode=allow", "write sslmode=prefer"),
             ("postgres://u:secret@a,b:5433/r", "a list of hosts: name one"),
+            ("postgres://u:secret@/r", "postgres:///DATABASE?user=USER"),
             ("postgres://u:secret@a/r?host=b,c", "a list of hosts: name one"),
         ] {
             let error = Database::from_url(url).unwrap_err().to_string();

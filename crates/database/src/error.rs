@@ -22,6 +22,11 @@ pub enum DatabaseError {
     /// The database has no schema `switchboard`.
     #[error("the database has no schema `switchboard`: run `switchboard db migrate` first")]
     NoSchema,
+    /// The schema is there without its version.
+    #[error(
+        "the table `migration` is empty, so that the version of the schema is not known: restore its rows"
+    )]
+    NoVersion,
     /// The schema is of an earlier version.
     #[error("the schema has version {found}, but this program needs {needed}: run `switchboard db migrate`")]
     OlderSchema {
@@ -82,6 +87,13 @@ impl From<sqlx::Error> for DatabaseError {
             },
             sqlx::Error::Io(error) if error.kind() == ErrorKind::UnexpectedEof => {
                 DatabaseError::Connection("the server closed the connection".to_owned())
+            }
+            // sqlx does not say which file.
+            sqlx::Error::Io(error)
+                if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::PermissionDenied) =>
+            {
+                let text = "check the folder of the socket, and the files of sslrootcert, sslcert and sslkey";
+                DatabaseError::Connection(format!("{error}: {text}"))
             }
             sqlx::Error::Io(error) => DatabaseError::Connection(error.to_string()),
             error => DatabaseError::Connection(error.to_string()),

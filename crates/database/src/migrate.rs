@@ -55,7 +55,10 @@ async fn version(connection: &mut PgConnection) -> Result<Option<i32>, DatabaseE
     }
     let found = rows(connection, "select coalesce(max(version), 0)::text from switchboard.migration").await?;
     let version = found.first().map(|row| text(row, 0)).transpose()?;
-    Ok(version.and_then(|version| version.parse().ok()))
+    match version.and_then(|version| version.parse().ok()) {
+        None | Some(0) => Err(DatabaseError::NoVersion),
+        version => Ok(version),
+    }
 }
 
 /// Checks that the schema has the version that this program reads and writes.

@@ -44,7 +44,8 @@ fn migration_can_be_repeated_and_refuses_a_newer_schema() {
         Err(DatabaseError::NewerSchema { found: 1000, .. })
     ));
     sql(&url, "delete from switchboard.migration");
-    assert!(matches!(database.read(ReadLimits::default()), Err(DatabaseError::OlderSchema { found: 0, .. })));
+    assert!(matches!(database.read(ReadLimits::default()), Err(DatabaseError::NoVersion)));
+    assert!(matches!(database.migrate(false), Err(DatabaseError::NoVersion)));
 }
 
 #[test]
