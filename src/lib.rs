@@ -12,6 +12,7 @@
 //! * [`app`]: the assembly of the daemon: bind, start, drain.
 //! * [`config`]: the settings.
 //! * [`api`]: the routes of the data listener and the admin listener.
+//! * `console`: the page of the admin listener.
 //! * [`access`]: who may call: principals and tokens; the audit log.
 //! * [`runtime`]: the snapshot in service, the reloads that replace it, and the standings.
 //! * [`telemetry`]: the metrics.
@@ -45,5 +46,6 @@ pub mod api;
 pub mod app;
 pub mod cli;
 pub mod config;
+mod console;
 pub mod runtime;
 pub mod telemetry;

@@ -5,6 +5,7 @@ pub mod access_log;
 pub mod admin;
 mod authorization;
 pub mod data;
+mod explain;
 pub mod problem;
 mod routes;
 

@@ -30,8 +30,9 @@ pub(super) const DATA_PATHS: [(&str, &str); 5] = [
 ];
 
 /// All paths of the admin listener with their methods, as in the header `Allow`.
-pub(super) const ADMIN_PATHS: [(&str, &str); 8] = [
+pub(super) const ADMIN_PATHS: [(&str, &str); 10] = [
     ("/", READ),
+    ("/assets/{file}", READ),
     ("/metrics", READ),
     ("/livez", READ),
     ("/readyz", READ),
@@ -39,6 +40,7 @@ pub(super) const ADMIN_PATHS: [(&str, &str); 8] = [
     ("/openapi.json", READ),
     (STANDINGS, READ),
     (STANDING, "GET, HEAD, PUT, DELETE"),
+    ("/v1/explain", QUERY),
 ];
 
 /// A listener of the daemon.
@@ -89,11 +91,11 @@ impl ListenerKind {
     }
 }
 
-/// Lists the routes of a listener as text.
-pub(super) fn list(listener: ListenerKind) -> Response {
-    let mut text = format!("Switchboard {}, {}\n\n", env!("CARGO_PKG_VERSION"), listener.name());
-    let width = listener.paths().iter().map(|(path, _)| path.len()).max().unwrap_or(0);
-    for (path, methods) in listener.paths() {
+/// Lists the routes of the data listener as text.
+pub(super) fn list() -> Response {
+    let mut text = format!("Switchboard {}, {}\n\n", env!("CARGO_PKG_VERSION"), ListenerKind::Data.name());
+    let width = DATA_PATHS.iter().map(|(path, _)| path.len()).max().unwrap_or(0);
+    for (path, methods) in DATA_PATHS {
         let _ = writeln!(text, "{path:width$}  {methods}");
     }
     text += "\n/openapi.json on the admin listener describes every route.\n";
@@ -116,7 +118,11 @@ pub(super) fn not_found(listener: ListenerKind, path: &str) -> Problem {
     } else if let Some(known) = listener.known(&near) {
         format!("The {name} has the route {known}. Write it in lower case and without a slash at the end.")
     } else {
-        format!("The {name} has no such route. GET / lists its routes.")
+        let where_to_look = match listener {
+            ListenerKind::Data => "GET / lists its routes",
+            ListenerKind::Admin => "GET /openapi.json describes its routes",
+        };
+        format!("The {name} has no such route. {where_to_look}.")
     };
     Problem::new(&NOT_FOUND).with_detail(detail)
 }

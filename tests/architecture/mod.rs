@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The daemon's modules, lowest first. A module may name only those before it.
-const LAYERS: [&str; 7] = ["telemetry", "runtime", "access", "api", "config", "app", "cli"];
+const LAYERS: [&str; 8] = ["telemetry", "runtime", "access", "console", "api", "config", "app", "cli"];
 
 /// Returns every source file below a folder of the project, with its code before the unit tests and without
 /// comments.

@@ -16,6 +16,7 @@ use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinSet, LocalSet, yield_now};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
+use super::background::Background;
 use super::service::{AdminContext, AdminService};
 use crate::telemetry::TlsListener;
 
@@ -96,10 +97,12 @@ impl AdminListener {
         tls: Option<Arc<Tls>>,
     ) -> io::Result<AdminServer> {
         let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
+        let background = Background::start(Arc::clone(&context.telemetry))?;
         let (stop, stopped) = watch::channel(false);
         let thread = thread::Builder::new().name("admin".to_owned()).spawn(move || {
             let handshakes = tls.map(|tls| Rc::new(Handshakes::new(tls, TIMEOUTS.header)));
-            let served = run(self.sockets, Rc::new(context), stopped, max_connections, handshakes);
+            let state = (Rc::new(context), Rc::new(background));
+            let served = run(self.sockets, state, stopped, max_connections, handshakes);
             LocalSet::new().block_on(&runtime, served);
         })?;
         Ok(AdminServer { stop, thread: Some(thread) })
@@ -118,7 +121,7 @@ impl Drop for AdminServer {
 
 async fn run(
     sockets: Vec<ListenSocket>,
-    context: Rc<AdminContext>,
+    (context, background): (Rc<AdminContext>, Rc<Background>),
     mut stopped: watch::Receiver<bool>,
     max_connections: usize,
     handshakes: Option<Rc<Handshakes>>,
@@ -154,8 +157,11 @@ async fn run(
                         evict(&mut open);
                     }
                     let last_request = Rc::new(Cell::new(Instant::now()));
-                    let service =
-                        AdminService { context: Rc::clone(&context), last_request: Rc::clone(&last_request) };
+                    let service = AdminService {
+                        context: Rc::clone(&context),
+                        background: Rc::clone(&background),
+                        last_request: Rc::clone(&last_request),
+                    };
                     let connection = ConnectionInfo::new(peer);
                     let task = tasks.spawn_local(serve(service, stream, connection, handshakes.clone(), drain.clone()));
                     open.push(Connection { last_request, task });

@@ -2,6 +2,9 @@
 //! interface. It has its own thread and runtime, so that it answers even when all workers are busy, and does
 //! not delay them.
 
+mod background;
+mod body;
+mod explain;
 mod listener;
 mod service;
 mod standings;

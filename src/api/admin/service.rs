@@ -8,24 +8,26 @@ use std::time::SystemTime;
 
 use hyper::body::{Body as _, Incoming};
 use hyper::http::request::Parts;
-use hyper::{Method, Request};
+use hyper::{HeaderMap, Method, Request};
 use serde_json::Value;
 use switchboard_model::UnixMillis;
 use switchboard_server::failpoint::failpoint;
-use switchboard_server::response::INTERNAL;
+use switchboard_server::response::{INTERNAL, NOT_FOUND};
 use switchboard_server::{
     BodyState, ConnectionInfo, Peer, Problem, ProblemKind, Response, Service, catch_panic_async, respond,
 };
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::standings;
+use super::background::Background;
+use super::{explain, standings};
 use crate::access::audit::{AuditLog, DenialReason};
 use crate::access::{Access, Caller, Need, Permission};
 use crate::api::JSON;
 use crate::api::access_log::{AccessLog, OTHER};
 use crate::api::authorization::{Denied, authorize, check_host, check_origin, credential, record_denial};
 use crate::api::routes::{self, ADMIN_PATHS, ListenerKind, STANDINGS, TEXT};
+use crate::console;
 use crate::runtime::standings::{JournalState, StandingCounts};
 use crate::runtime::{Fleet, Standings, Store};
 use crate::telemetry::{AuthCounters, Telemetry};
@@ -35,6 +37,9 @@ const METRICS: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// Description of both listeners: `docs/openapi.yaml`, which the build script converts to JSON.
 const OPENAPI: &str = include_str!(concat!(env!("OUT_DIR"), "/openapi.json"));
+
+/// Detail of the problem for an asset that the console does not have.
+const UNKNOWN_ASSET: &str = "This version of the console has no such file. Reload the page.";
 
 /// The state that the admin listener answers from.
 pub struct AdminContext {
@@ -80,6 +85,8 @@ pub struct LastFailure {
 /// Answers the requests of one connection.
 pub(super) struct AdminService {
     pub(super) context: Rc<AdminContext>,
+    /// The thread that computes what takes long.
+    pub(super) background: Rc<Background>,
     /// Time of the last request on the connection.
     pub(super) last_request: Rc<Cell<Instant>>,
 }
@@ -92,7 +99,7 @@ impl Service for AdminService {
         let logged =
             log.map(|log| (log, request.method().clone(), ListenerKind::Admin.known(request.uri().path())));
         let body_state = if request.body().is_end_stream() { BodyState::Read } else { BodyState::Unread };
-        let answered = catch_panic_async(answer(&self.context, connection, request)).await;
+        let answered = catch_panic_async(answer(&self.context, &self.background, connection, request)).await;
         let (response, body_state, caller) = answered.unwrap_or_else(|| {
             self.context.telemetry.count_panic();
             (Problem::new(&INTERNAL).into_response(), body_state, None)
@@ -120,14 +127,16 @@ fn need(method: &Method, path: &str) -> Result<Option<Need>, Problem> {
     if is_of_standings(path) {
         return standings::need(method, path).map(Some);
     }
-    let route = ADMIN_PATHS.iter().find(|(known, _)| *known == path);
+    let known = ListenerKind::Admin.known(path);
+    let route = ADMIN_PATHS.iter().find(|(of, _)| known == Some(*of));
     let (_, allow) = route.ok_or_else(|| routes::not_found(ListenerKind::Admin, path))?;
-    if !matches!(*method, Method::GET | Method::HEAD) {
+    if !allow.split(", ").any(|allowed| *method == allowed) {
         return Err(Problem::method_not_allowed(allow));
     }
     Ok(match path {
         "/metrics" => Some(Need::whole(Permission::Metrics)),
         "/status" => Some(Need::whole(Permission::Read)),
+        "/v1/explain" => Some(Need::of(Permission::Explain)),
         _ => None,
     })
 }
@@ -152,6 +161,7 @@ fn authorized(
 /// Returns the answer, the state of the body, and the caller, if it is known.
 async fn answer(
     context: &AdminContext,
+    background: &Background,
     connection: &ConnectionInfo,
     request: Request<Incoming>,
 ) -> (Response, BodyState, Option<Caller>) {
@@ -192,16 +202,32 @@ async fn answer(
             Err(problem) => (problem.into_response(), body_state, caller),
         };
     }
-    let response = match path {
-        "/" => routes::list(ListenerKind::Admin),
+    let answered = match path {
+        "/v1/explain" => explain::answer(background, &context.store, caller.clone(), &head, body).await,
+        _ => Ok(at_once(context, path, &head.headers)),
+    };
+    // A query in a body is only explained after the whole body was read.
+    let read = if head.method == Method::POST { BodyState::Read } else { body_state };
+    match answered {
+        Ok(response) => (response, read, caller),
+        Err(problem) => (problem.into_response(), body_state, caller),
+    }
+}
+
+/// Answers a request that is only read and needs no computation.
+fn at_once(context: &AdminContext, path: &str, headers: &HeaderMap) -> Response {
+    if let Some(response) = console::answer(path, headers) {
+        return response;
+    }
+    match path {
         "/metrics" => respond(200, METRICS, metrics(context).into()),
         "/livez" => respond(200, TEXT, "alive\n".into()),
         "/readyz" => readiness(context),
         "/status" => respond(200, JSON, context.status.status().to_string().into()),
         "/openapi.json" => respond(200, JSON, OPENAPI.into()),
-        _ => routes::not_found(ListenerKind::Admin, path).into_response(),
-    };
-    (response, body_state, caller)
+        // The only other path with a route is that of an asset.
+        _ => Problem::new(&NOT_FOUND).with_detail(UNKNOWN_ASSET).into_response(),
+    }
 }
 
 fn metrics(context: &AdminContext) -> String {

@@ -3,16 +3,16 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, LengthLimitError, Limited};
-use hyper::body::{Body, Incoming};
+use hyper::body::Incoming;
 use hyper::{HeaderMap, Method};
 use serde_json::{Map, Value};
 use tokio::sync::oneshot;
 
 use switchboard_model::SelectError;
-use switchboard_server::response::{BAD_REQUEST, BODY_TOO_LARGE, INTERNAL, NOT_FOUND, OVERLOADED};
+use switchboard_server::response::{BAD_REQUEST, INTERNAL, NOT_FOUND, OVERLOADED};
 use switchboard_server::{Peer, Problem, Response, respond};
 
+use super::body;
 use crate::access::{Caller, CompanyScope, Need, Permission, Principal};
 use crate::api::JSON;
 use crate::api::data::query_string::{decode, decode_path};
@@ -87,7 +87,7 @@ pub(super) async fn answer(
         }
         Method::PUT => {
             check_media_type(headers, JSON)?;
-            let body = read(body).await?;
+            let body = body::read(body, "standing", MAX_BODY_BYTES).await?;
             check_query()?;
             let standing = Standing::from_json(&body).map_err(|error| bad_request(error.to_string()))?;
             let standing = Standing { by: author.principal.clone(), ..standing };
@@ -249,23 +249,5 @@ fn company(query: &str) -> Result<Option<Cow<'_, str>>, Problem> {
             None => bad("Percent-encode the field `company` as UTF-8."),
         },
         Some(_) => bad("Send only the field `company`."),
-    }
-}
-
-async fn read(body: Incoming) -> Result<Bytes, Problem> {
-    let too_large = || {
-        let detail = format!("Send a standing of at most {MAX_BODY_BYTES} bytes.");
-        Problem::new(&BODY_TOO_LARGE).with_detail(detail)
-    };
-    // Before the body is asked for, if its length is announced.
-    if body.size_hint().lower() > MAX_BODY_BYTES as u64 {
-        return Err(too_large());
-    }
-    match Limited::new(body, MAX_BODY_BYTES).collect().await {
-        Ok(body) => Ok(body.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(too_large()),
-        Err(_) => Err(bad_request(
-            "The body is shorter than announced, or its chunks are malformed. Send the request again.",
-        )),
     }
 }

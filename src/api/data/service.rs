@@ -8,9 +8,8 @@ use bytes::Bytes;
 use hyper::Request;
 use hyper::body::{Body as _, Incoming};
 use hyper::http::request::Parts;
-use switchboard_model::{SelectError, UnixSeconds};
-use switchboard_pipeline::analysis::UnknownId;
-use switchboard_select::{BadQuery, Query, SelectContext, explain as explain_query};
+use switchboard_model::SelectError;
+use switchboard_select::{BadQuery, Query, SelectContext};
 use switchboard_server::failpoint::{self, failpoint};
 use switchboard_server::response::{BAD_REQUEST, INTERNAL, MAX_UNRESERVED_BYTES};
 use switchboard_server::{
@@ -28,9 +27,10 @@ use crate::access::{Caller, CompanyScope, Need, Permission};
 use crate::api::JSON;
 use crate::api::access_log::OTHER;
 use crate::api::authorization::{Denied, credential, record_denial};
-use crate::api::problem::{self, GENERATION, NO_SNAPSHOT, from_select, malformed};
+use crate::api::explain::{self, QueryText};
+use crate::api::problem::{NO_SNAPSHOT, malformed};
 use crate::api::routes::{self, DATA_PATHS, ListenerKind};
-use crate::runtime::{Generation, Store};
+use crate::runtime::Store;
 use crate::telemetry::{ConnectionEvent, Route, SelectionOutcome, Telemetry, TlsListener};
 
 /// The meaning of a method and a path.
@@ -256,13 +256,13 @@ async fn answer(
     let scope = Caller::scope_of(caller);
     match target {
         Target::Url(Route::Explain) => {
-            let query = OwnedQueryText::Url(query().to_owned());
+            let query = QueryText::Url(query().to_owned());
             Answered::new(explain(context, caller.cloned(), query).await, body_state)
         }
         Target::Url(_) => select_one(context, scope, query_string::parse(query()), body_state),
         Target::Body(route) => match read_query_body(context, BodyKind::Query, head, body).await {
             Ok((body, _reservation)) if route == Route::Explain => {
-                let query = OwnedQueryText::Body(body);
+                let query = QueryText::Body(body);
                 Answered::new(explain(context, caller.cloned(), query).await, BodyState::Read)
             }
             Ok((body, _reservation)) => select_one(context, scope, Query::from_json(&body), BodyState::Read),
@@ -281,7 +281,7 @@ async fn answer(
         },
         Target::OtherMethod(_, allow) => Answered::new(Err(Problem::method_not_allowed(allow)), body_state),
         Target::Account => Answered::new(find_account(context, scope, query()), body_state),
-        Target::Routes => Answered::new(Ok(routes::list(ListenerKind::Data)), body_state),
+        Target::Routes => Answered::new(Ok(routes::list()), body_state),
         Target::Unknown => {
             Answered::new(Err(routes::not_found(ListenerKind::Data, head.uri.path())), body_state)
         }
@@ -344,23 +344,6 @@ fn count_early(context: &WorkerContext, problem: &Problem) {
     }
 }
 
-/// The text of a query, to be parsed on the thread that explains it.
-enum OwnedQueryText {
-    /// The query string of the URL.
-    Url(String),
-    /// The body of the request.
-    Body(Bytes),
-}
-
-impl OwnedQueryText {
-    fn parse(&self) -> Result<Query<'_>, BadQuery> {
-        match self {
-            OwnedQueryText::Url(text) => query_string::parse(text),
-            OwnedQueryText::Body(body) => Query::from_json(body),
-        }
-    }
-}
-
 /// Explains a query. Does not count it as a selection, because no client is invited.
 ///
 /// Explanations are rendered one at a time on a blocking thread. For an OU with 20,000 levels above it, an
@@ -369,7 +352,7 @@ impl OwnedQueryText {
 async fn explain(
     context: &WorkerContext,
     caller: Option<Caller>,
-    query: OwnedQueryText,
+    query: QueryText,
 ) -> Result<Response, Problem> {
     let turn = Arc::clone(&context.shared.explain_turn).acquire_owned().await;
     let turn = turn.map_err(|_| Problem::new(&INTERNAL))?;
@@ -381,7 +364,7 @@ async fn explain(
     let panics = failpoint::is_named("explain");
     let rendered = spawn_blocking(move || {
         failpoint::panic_if(panics);
-        let text = render(&generation, Caller::scope_of(caller.as_ref()), &query, now, random);
+        let text = explain::render(&generation, Caller::scope_of(caller.as_ref()), &query, now, random);
         // Held until here, even if the client has disconnected.
         drop(turn);
         text
@@ -398,33 +381,4 @@ async fn explain(
     let mut response = respond(200, JSON, text.into());
     reservation.attach_to(&mut response);
     Ok(response)
-}
-
-fn render(
-    generation: &Generation,
-    scope: CompanyScope<'_>,
-    query: &OwnedQueryText,
-    now: UnixSeconds,
-    random: u64,
-) -> Result<String, Problem> {
-    let Generation { snapshot, overlay } = generation;
-    let mut query =
-        query.parse().map_err(|bad| malformed(bad).with_number(GENERATION, snapshot.generation()))?;
-    let only_company = || snapshot.only_company().map(|only| snapshot.company(only).id());
-    let refused = |error| from_select(error, snapshot.generation());
-    scope.restrict(&mut query, only_company).map_err(refused)?;
-    let select_context = SelectContext { now, random, standings: overlay };
-    let problem = |error| problem::to_json(error, snapshot.generation());
-    let (_, explanation) = explain_query(snapshot, &query, select_context, problem);
-    let explanation = explanation.map_err(|error| {
-        let problem = from_select(error, snapshot.generation());
-        // A similar id of a company reveals nothing only to a caller that may see every company.
-        let is_hidden = error == SelectError::UnknownCompany && !matches!(scope, CompanyScope::All);
-        let unknown = UnknownId::of_query(snapshot, &query, error).filter(|_| !is_hidden);
-        match unknown.as_ref().and_then(UnknownId::near) {
-            Some(near) => problem.with_detail(problem::with_help(error, near)),
-            None => problem,
-        }
-    })?;
-    Ok(explanation.to_string())
 }

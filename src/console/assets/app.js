@@ -1,0 +1,87 @@
+// The frame of the page: shows the view that the fragment of the URL names, asks for a token, and says whether the
+// daemon answers.
+
+import { html, nothing, render } from "lit-html";
+import { forgetToken, hasToken, onTokenNeeded } from "api";
+import { follow, live, start } from "metrics";
+import { number, problemBox } from "ui";
+import * as now from "now";
+import * as ask from "ask";
+
+const VIEWS = { now, ask };
+const view = document.querySelector("#view");
+const session = document.querySelector("#session");
+const links = [...document.querySelectorAll("nav a")];
+const titles = Object.fromEntries(links.map((it) => [it.dataset.view, it.textContent]));
+let [stop, shown] = [() => {}, null];
+
+/** Shows the view of the fragment. `moved` is whether the reader asked for another view. */
+function route(moved) {
+  const [name, query = ""] = location.hash.slice(1).split("?");
+  const known = Object.hasOwn(VIEWS, name) ? name : "now";
+  stop();
+  for (const link of links) {
+    if (link.dataset.view === known) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  }
+  document.title = `${titles[known]} · Switchboard`;
+  // A new element, so that nothing of the view before stays.
+  const root = document.createElement("div");
+  root.className = `view ${known}`;
+  view.replaceChildren(root);
+  try {
+    stop = VIEWS[known].show(root, new URLSearchParams(query)) ?? (() => {});
+  } catch (error) {
+    stop = () => {};
+    render(problemBox(error, () => route(false)), root);
+  }
+  if (moved && shown !== known) view.focus({ preventScroll: true });
+  if (moved) scrollTo(0, 0);
+  shown = known;
+}
+
+function askForToken(problem) {
+  const dialog = document.createElement("dialog");
+  dialog.setAttribute("aria-labelledby", "token-title");
+  document.body.append(dialog);
+  return new Promise((resolve) => {
+    let token = null;
+    const enter = (event) => {
+      event.preventDefault();
+      token = dialog.querySelector("input").value.trim();
+      if (token) dialog.close();
+    };
+    const wasRefused = hasToken();
+    render(html`<form @submit=${enter}>
+      <h2 id="token-title">Token of a principal</h2>
+      <p>This daemon answers only known callers. Enter the token of a principal with the permissions read, explain and
+        standings. The page keeps the token for this tab, until the tab is closed.</p>
+      ${wasRefused ? html`<p class="bad" role="alert">${problem.detail}</p>` : nothing}
+      <label><span>Token</span><input type="password" name="token" autocomplete="off" spellcheck="false" required autofocus></label>
+      <p class="buttons"><button class="main">Continue</button><button type="button" @click=${() => dialog.close()}>Cancel</button></p>
+    </form>`, dialog);
+    dialog.addEventListener("close", () => {
+      dialog.remove();
+      resolve(token || null);
+    });
+    dialog.showModal();
+  });
+}
+
+function showSession() {
+  const { status, statusProblem } = live;
+  const state = statusProblem ? "bad" : status?.snapshot ? "good" : "warn";
+  const words = statusProblem ? statusProblem.title : status?.snapshot ? `generation ${number(status.snapshot.generation)}` : "no snapshot";
+  const forget = () => {
+    forgetToken();
+    location.reload();
+  };
+  render(html`${status || statusProblem ? html`<span class="dot ${state}"></span><span role="status">${words}</span>` : nothing}
+    ${hasToken() ? html`<button type="button" @click=${forget}>Forget the token</button>` : nothing}`, session);
+}
+
+onTokenNeeded(askForToken);
+follow(showSession);
+addEventListener("hashchange", () => route(true));
+route(false);
+start();
