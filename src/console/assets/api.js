@@ -20,16 +20,25 @@ const UNREACHABLE = {
 
 let ask = null; // shows the dialog for a token, and returns whether one was entered
 let asking = null; // the promise of the dialog that is open
+let isDeclined = false; // whether the dialog was closed without a token
 
 /** Sets the function that asks for a token. It gets the problem, and returns a promise of the token or null. */
 export const onTokenNeeded = (question) => (ask = question);
 export const hasToken = () => sessionStorage.getItem(KEY) !== null;
 export const forgetToken = () => sessionStorage.removeItem(KEY);
 
+/** Whether the daemon wants a token and the reader has not entered one. */
+export const wantsToken = () => isDeclined;
+
+/** Asks for a token again on the next request, after the reader had declined. */
+export const askAgain = () => (isDeclined = false);
+
 async function tokenAfter(problem) {
+  if (isDeclined) throw problem;
   asking ??= ask(problem).finally(() => (asking = null));
   const token = await asking;
-  if (token === null) throw problem;
+  isDeclined = token === null;
+  if (isDeclined) throw problem;
   sessionStorage.setItem(KEY, token);
 }
 

@@ -2,8 +2,8 @@
 // daemon answers.
 
 import { html, nothing, render } from "lit-html";
-import { forgetToken, hasToken, onTokenNeeded } from "api";
-import { follow, live, start } from "metrics";
+import { askAgain, forgetToken, hasToken, onTokenNeeded, wantsToken } from "api";
+import { follow, live, readNow, start } from "metrics";
 import { number, problemBox } from "ui";
 import * as now from "now";
 import * as ask from "ask";
@@ -76,7 +76,13 @@ function showSession() {
     forgetToken();
     location.reload();
   };
+  const enter = () => {
+    askAgain();
+    route(false);
+    readNow();
+  };
   render(html`${status || statusProblem ? html`<span class="dot ${state}"></span><span role="status">${words}</span>` : nothing}
+    ${wantsToken() ? html`<button type="button" @click=${enter}>Enter a token</button>` : nothing}
     ${hasToken() ? html`<button type="button" @click=${forget}>Forget the token</button>` : nothing}`, session);
 }
 

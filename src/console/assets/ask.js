@@ -69,13 +69,16 @@ export function show(root, params) {
   // Suggests companies, channels and units. Without the permission to read them, the fields stay without.
   const suggest = debounce(async () => {
     try {
-      const found = await get(withQuery("/v1/coverage", { company: values.company.trim(), find: values.ou.trim(), limit: 20 }));
+      const company = values.company.trim();
+      const isKnown = !company || suggestions.company.includes(company);
+      const found = await get(withQuery("/v1/coverage", { company: isKnown ? company : "", find: values.ou.trim(), limit: 20 }));
       suggestions.company = found.companies ?? [];
+      if (!isKnown && suggestions.company.includes(company)) return suggest();
       suggestions.channel = [...new Set((found.channels ?? []).map((it) => it.channel))];
       suggestions.ou = (found.ous ?? []).map((it) => it.ou);
       draw();
     } catch {
-      // A company that is not complete yet has none.
+      // Several companies, or no permission.
     }
   });
 

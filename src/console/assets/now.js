@@ -4,7 +4,7 @@ import { html, nothing, render } from "lit-html";
 import uPlot from "uplot";
 import { get } from "api";
 import { follow, live } from "metrics";
-import { ago, bytes, chip, emptyBox, facts, figure, id, number, percent, plural, problemBox, seconds, utc } from "ui";
+import { ago, bytes, chip, emptyBox, facts, figure, id, number, percent, plural, problemBox, seconds, span, utc } from "ui";
 
 const MAX_STANDINGS = 20;
 const WINDOW = 600; // seconds of the charts
@@ -57,7 +57,7 @@ export function show(root) {
       ${statusProblem ? problemBox(statusProblem) : nothing}
       ${notes.length === 0 && !statusProblem
         ? html`<p class="verdict good"><span class="mark" aria-hidden="true">✔</span> Nothing needs attention</p>`
-        : html`<ul class="notes">${notes.map((it) => html`<li class="message ${it.kind}"><h3>${it.title}</h3><p>${it.text}</p></li>`)}</ul>`}
+        : html`<ul class="notes">${notes.map((it) => html`<li class="message ${it.kind}"><p class="title">${it.title}</p><p>${it.text}</p></li>`)}</ul>`}
       ${figures(status)}
       <section class="card charts">${charts.map((chart) => chart.place())}
         ${live.metricsProblem ? problemBox(live.metricsProblem) : nothing}</section>
@@ -88,13 +88,13 @@ function figures({ snapshot, standings, uptime_seconds: uptime }) {
   const shareWithout = point && rate > 0 ? point.without / rate : NaN;
   const one = (name, value, note = "") => html`<div><dt>${name}</dt><dd>${value}</dd><dd class="note">${note}</dd></div>`;
   return html`<dl class="figures">
-    ${one("Generation", snapshot ? number(snapshot.generation) : "none", snapshot ? html`in service for ${ago(snapshot.activated_at)}` : "")}
+    ${one("Generation", snapshot ? number(snapshot.generation) : "none", snapshot ? `in service for ${span(snapshot.activated_at)}` : "")}
     ${one("Selections a second", figure(rate), "average of 2 s")}
     ${one("Without an account", percent(shareWithout), "of these selections")}
     ${one("p99 of a selection", point ? seconds(point.p99) : "–", point && rate > 0 ? `p50 ${seconds(point.p50)}` : "no selection in the last 2 s")}
     ${one("Accounts", number(snapshot?.counts.accounts), snapshot ? `${plural(snapshot.counts.ous, "OU")}, ${plural(snapshot.counts.companies, "company", "companies")}` : "")}
     ${one("Standings in force", number(standings.draining + standings.suspended), `${number(standings.draining)} draining, ${number(standings.suspended)} suspended`)}
-    ${one("Up since", html`${ago(Date.now() - uptime * 1000)}`, "")}
+    ${one("Running for", span(Date.now() - uptime * 1000), "")}
   </dl>`;
 }
 
@@ -137,7 +137,7 @@ function reloadCard({ last_reload: reload, held_back: held }) {
     <h3>Companies held back</h3>
     ${held.length === 0
       ? html`<p class="note">None. The newest version of each company is in service.</p>`
-      : held.map((it) => html`<div class="message bad"><h4>${id(it.company)} ${chip(it.reason, "bad")} <span class="note">for ${ago(it.since)}</span></h4><p><bdi>${it.cause}</bdi></p>
+      : held.map((it) => html`<div class="message bad"><p class="title">${id(it.company)} ${chip(it.reason, "bad")} <span class="note">for ${span(it.since)}</span></p><p><bdi>${it.cause}</bdi></p>
           ${it.findings?.length ? findings("Findings", it.findings) : nothing}</div>`)}
   </section>`;
 }

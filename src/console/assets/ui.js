@@ -75,7 +75,7 @@ export const chip = (word, kind = CONDITIONS[word] ?? "plain") => html`<span cla
 export function problemBox(problem, again) {
   const { title, detail, code, status } = problem;
   return html`<div class="message bad" role="alert">
-    <h3>${title || "Something went wrong"}</h3>
+    <p class="title">${title || "Something went wrong"}</p>
     <p>${detail || problem.message}</p>
     <p class="note">${code ? html`code <code>${code}</code>` : nothing}${status ? `, status ${status}` : ""}</p>
     ${again ? html`<button type="button" @click=${again}>Try again</button>` : nothing}
@@ -83,7 +83,7 @@ export function problemBox(problem, again) {
 }
 
 /** Shows that there is nothing, and what to do about it. */
-export const emptyBox = (title, ...hints) => html`<div class="message"><h3>${title}</h3>${hints.map((it) => html`<p>${it}</p>`)}</div>`;
+export const emptyBox = (title, ...hints) => html`<div class="message"><p class="title">${title}</p>${hints.map((it) => html`<p>${it}</p>`)}</div>`;
 
 /** Shows names with their values. A value of undefined or null is left out. */
 export const facts = (pairs) => html`<dl class="facts">
