@@ -69,7 +69,7 @@ pub(super) fn greeting(
     format!(
         "Switchboard {version}\n\
          Serves   {served}\n\
-         Listens  for queries on {data}, for /status, /metrics and standings on {admin}\n\
+         Listens  for queries on {data}, for the console, /metrics and /status on {admin}\n\
          Try      {attempt}\n\
          Read     switchboard --help, man switchboard, docs/ beside the source code, {openapi}\n",
         version = env!("CARGO_PKG_VERSION"),
