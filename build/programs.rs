@@ -1,9 +1,13 @@
 //! Sets a cfg for each optional program that is installed. A test that needs a missing program is ignored. If
 //! `CI` is set, every program counts as installed, and the test fails instead. The cfg `ci` is for tests that take
-//! minutes, which run where `CI` is set.
+//! minutes, which run where `CI` is set. The cfg `has_playwright` is for tests that drive Chromium by the modules of
+//! `tests/console`.
 
 use std::env;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+/// Modules of node that `npm ci --prefix tests/console` installs.
+const PLAYWRIGHT: &str = "tests/console/node_modules/playwright-core/package.json";
 
 /// Optional programs. Each sets the cfg `has_<name>`, with `_` instead of `-`.
 const PROGRAMS: [&str; 10] = [
@@ -42,6 +46,13 @@ pub(crate) fn set_cfgs() {
             println!("cargo::rustc-cfg={cfg}");
         }
     }
+    println!("cargo::rustc-check-cfg=cfg(has_playwright)");
+    let has_playwright = Path::new(PLAYWRIGHT).is_file();
+    if has_playwright || env::var_os("CI").is_some() {
+        println!("cargo::rustc-cfg=has_playwright");
+    }
+    // A missing file would run this program in each build. The folder is read whole, so it is watched only until then.
+    println!("cargo::rerun-if-changed={}", if has_playwright { PLAYWRIGHT } else { "tests/console" });
     // Installing a program changes its folder. PATH itself is not watched, because it often differs between
     // an editor and a terminal, and each change would build everything again.
     for folder in folders.iter().filter(|folder| missing && folder.is_dir()) {
