@@ -4,7 +4,7 @@
 import { html, nothing, render } from "lit-html";
 import { askAgain, forgetToken, hasToken, onTokenNeeded, wantsToken } from "api";
 import { follow, live, readNow, start } from "metrics";
-import { number, problemBox } from "ui";
+import { problemBox } from "ui";
 import * as now from "now";
 import * as ask from "ask";
 
@@ -71,7 +71,7 @@ function askForToken(problem) {
 function showSession() {
   const { status, statusProblem } = live;
   const state = statusProblem ? "bad" : status?.snapshot ? "good" : "warn";
-  const words = statusProblem ? statusProblem.title : status?.snapshot ? `generation ${number(status.snapshot.generation)}` : "no snapshot";
+  const words = statusProblem ? statusProblem.title : status?.snapshot ? `generation ${status.snapshot.generation}` : "no snapshot";
   const forget = () => {
     forgetToken();
     location.reload();

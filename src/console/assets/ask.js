@@ -30,6 +30,10 @@ const MEANING = {
   geography: "the client's country is mapped to the account's country",
   default_region: "the account is of the pool's default country",
 };
+// A chain may have 20,000 levels. Those at its start and around its end are shown, as in the command `explain`.
+const LEVELS_AT_START = 20;
+const LEVELS_AROUND_END = 5;
+
 const WHY_IGNORED = {
   unknown: "the company has no such account",
   other_channel: "the account is of another channel",
@@ -179,14 +183,15 @@ function chain({ steps, selection, problem }, asked) {
   const end = isSkipped ? -1 : levels.findIndex((level) => level.steps.some(hasChosen));
   const below = levels[0].climbed === 0 ? nothing : html`<li class="level"><h3>${id(asked.ou)} <span class="note">the unit of the query</span></h3>
     <p class="ending">no pool of this channel, or no step that fits a client without a country: continues above ↑</p></li>`;
+  const pivot = end >= 0 ? end : asked.fallback === "none" || isSkipped ? 0 : levels.length - 1;
+  const isShown = (at) => at < LEVELS_AT_START || Math.abs(at - pivot) <= LEVELS_AROUND_END;
   return html`<ol class="levels">${below}${levels.map((level, at) => {
-    const isDone = isSkipped || (end >= 0 && at > end) || (asked.fallback === "none" && at > 0);
+    if (!isShown(at)) return at > 0 && !isShown(at - 1) ? nothing : html`<li class="level rest"><p class="note">levels that are not shown</p></li>`;
+    const isDone = isSkipped || (end >= 0 && at > end) || (asked.fallback === "none" && level.climbed > 0);
     const isAnswer = at === end;
-    const ending = isAnswer
-      ? "the account is found, so the search ends here"
-      : isDone
-        ? selection ? "not needed" : "not tried"
-        : at + 1 < levels.length && asked.fallback !== "none" ? "no account here: continues above ↑" : "end of the chain";
+    let ending = at + 1 < levels.length && asked.fallback !== "none" ? "no account here: continues above ↑" : "end of the chain";
+    if (isDone) ending = selection ? "not needed" : "not tried";
+    if (isAnswer) ending = "the account is found, so the search ends here";
     return html`<li class=${isAnswer ? "level chosen" : isDone ? "level rest" : "level"}>
       <h3>${id(level.ou)} <span class="note">${level.climbed === 0 ? "the unit of the query" : `${plural(level.climbed, "unit")} up`}</span></h3>
       <ol class="steps">${level.steps.map(stepItem)}</ol>

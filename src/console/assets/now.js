@@ -20,7 +20,8 @@ function attention({ snapshot, last_reload: reload, held_back: held, standings, 
   const found = [];
   const add = (kind, title, text) => found.push({ kind, title, text });
   if (!snapshot) add("bad", "No snapshot is in service", "Queries get the problem no_snapshot. The last reload below has the cause.");
-  if (reload?.error) add("bad", `The last reload was ${reload.outcome}`, reload.error);
+  // A company that is held back is named below with its own cause.
+  if (reload?.error && !held?.length) add("bad", `The last reload was ${reload.outcome}`, reload.error);
   for (const it of held ?? []) add("bad", `Company ${it.company} is held back`, it.cause ?? "Its version in service stays. The findings below have the cause.");
   if (snapshot?.from_state) add("warn", "The snapshot came from the state directory", "The source was missing, unreachable or broken at the start. The daemon goes on polling it.");
   if (state?.error) add("bad", "The state directory cannot be written", state.error);
@@ -88,7 +89,7 @@ function figures({ snapshot, standings, uptime_seconds: uptime }) {
   const shareWithout = point && rate > 0 ? point.without / rate : NaN;
   const one = (name, value, note = "") => html`<div><dt>${name}</dt><dd>${value}</dd><dd class="note">${note}</dd></div>`;
   return html`<dl class="figures">
-    ${one("Generation", snapshot ? number(snapshot.generation) : "none", snapshot ? `in service for ${span(snapshot.activated_at)}` : "")}
+    ${one("Generation", snapshot ? String(snapshot.generation) : "none", snapshot ? `in service for ${span(snapshot.activated_at)}` : "")}
     ${one("Selections a second", figure(rate), "average of 2 s")}
     ${one("Without an account", percent(shareWithout), "of these selections")}
     ${one("p99 of a selection", point ? seconds(point.p99) : "–", point && rate > 0 ? `p50 ${seconds(point.p50)}` : "no selection in the last 2 s")}
@@ -104,7 +105,7 @@ function snapshotCard({ snapshot, source, watch, version }) {
       ? facts([
           ["Source", html`<bdi>${source}</bdi>`],
           ["Watched by", watch],
-          ["Generation", number(snapshot.generation)],
+          ["Generation", String(snapshot.generation)],
           ["Built", ago(snapshot.built_at)],
           ["In service", ago(snapshot.activated_at)],
           ["Digest", html`<code class="digest">${snapshot.digest}</code>`],
@@ -124,16 +125,17 @@ const findings = (title, list, count = list.length) => html`<details><summary>${
   <ul class="findings">${list.map((it) => html`<li><bdi>${it}</bdi></li>`)}
     ${count > list.length ? html`<li class="note">and ${number(count - list.length)} more; <code>switchboard check</code> lists all</li>` : nothing}</ul></details>`;
 
+/** Outcomes of reloads in the order in which they are shown, with their colors. */
 const OUTCOMES = { published: "good", unchanged: "good", rejected: "bad", unreadable: "bad" };
 
 function reloadCard({ last_reload: reload, held_back: held }) {
-  const outcomes = live.samples?.get("switchboard_snapshot_reloads_total") ?? [];
+  const counted = new Map((live.samples?.get("switchboard_snapshot_reloads_total") ?? []).map((it) => [it.labels.outcome, it.value]));
   return html`<section class="card"><h2>Reloads</h2>
     ${reload
       ? facts([["Last", html`${chip(reload.outcome, OUTCOMES[reload.outcome])} ${ago(reload.at)}`], ["Cause", reload.error ? html`<bdi>${reload.error}</bdi>` : null]])
       : html`<p>No reload yet.</p>`}
     ${reload?.findings?.length ? html`<ul class="findings">${reload.findings.map((it) => html`<li><bdi>${it}</bdi></li>`)}</ul>` : nothing}
-    ${outcomes.length ? facts(outcomes.map(({ labels, value }) => [labels.outcome, number(value)])) : nothing}
+    ${facts(Object.keys(OUTCOMES).map((outcome) => [outcome, counted.has(outcome) ? number(counted.get(outcome)) : "–"]))}
     <h3>Companies held back</h3>
     ${held.length === 0
       ? html`<p class="note">None. The newest version of each company is in service.</p>`
