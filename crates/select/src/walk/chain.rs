@@ -31,7 +31,7 @@ impl Walk<'_> {
         if !of_role {
             return Err(CurrentIgnored::OtherRole);
         }
-        if self.condition(idx, account) == Condition::Suspended {
+        if self.context.condition(idx, account) == Condition::Suspended {
             return Err(CurrentIgnored::Suspended);
         }
         if self.is_excluded(account) {
@@ -172,20 +172,14 @@ impl Walk<'_> {
             && !self.is_excluded(account)
     }
 
+    /// Returns whether the query can select an account. A restriction counts before the query's `exclude`, and
+    /// `exclude` before a rest.
     pub(super) fn availability(&self, idx: AccountIdx) -> Availability {
-        let account = self.snapshot.account(idx);
-        match self.condition(idx, account) {
-            Condition::Draining => Availability::Draining,
-            Condition::Suspended => Availability::Suspended,
-            Condition::Active if self.is_excluded(account) => Availability::Excluded,
-            Condition::Active if account.is_resting(self.context.now) => Availability::Resting,
-            Condition::Active => Availability::Available,
+        match self.context.availability(self.snapshot, idx) {
+            restricted @ (Availability::Draining | Availability::Suspended) => restricted,
+            _ if self.is_excluded(self.snapshot.account(idx)) => Availability::Excluded,
+            other => other,
         }
-    }
-
-    /// Returns the stricter of two conditions: the registry's and the live standing's.
-    pub(super) fn condition(&self, idx: AccountIdx, account: AccountRef<'_>) -> Condition {
-        account.condition().max(self.context.standings.condition(idx))
     }
 
     /// Returns whether the query excludes the account. Compares ids, because few accounts are checked and

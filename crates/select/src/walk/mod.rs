@@ -4,12 +4,12 @@
 
 mod chain;
 
-use switchboard_model::{Region, Role, Rule, SelectError, UnixSeconds};
+use switchboard_model::{Condition, Region, Role, Rule, SelectError, UnixSeconds};
 use switchboard_snapshot::rendezvous::Seed;
-use switchboard_snapshot::view::{AccountJson, LevelRef, OuProbe, Steps};
+use switchboard_snapshot::view::{AccountJson, AccountRef, LevelRef, OuProbe, Steps};
 use switchboard_snapshot::{AccountIdx, ChainStartIdx, ChannelIdx, CompanyIdx, OuIdx, Snapshot};
 
-use super::answer::{CurrentOutcome, NoTrace, ResolvedQuery, Tracer, prefetch_selection};
+use super::answer::{Availability, CurrentOutcome, NoTrace, ResolvedQuery, Tracer, prefetch_selection};
 use super::query::{Client, Fallback, Query};
 use super::{Answer, Overlay, Selection};
 
@@ -24,6 +24,26 @@ pub struct SelectContext<'s> {
     pub random: u64,
     /// The live standings of the snapshot's accounts.
     pub standings: &'s Overlay,
+}
+
+impl SelectContext<'_> {
+    /// Returns whether a query without `exclude` can select an account of this snapshot.
+    pub fn availability(&self, snapshot: &Snapshot, account: AccountIdx) -> Availability {
+        if self.standings.is_free(account) {
+            return Availability::Available;
+        }
+        match self.condition(account, snapshot.account(account)) {
+            Condition::Draining => Availability::Draining,
+            Condition::Suspended => Availability::Suspended,
+            Condition::Active if snapshot.account(account).is_resting(self.now) => Availability::Resting,
+            Condition::Active => Availability::Available,
+        }
+    }
+
+    /// Returns the stricter of two conditions: the registry's and the live standing's.
+    fn condition(&self, idx: AccountIdx, account: AccountRef<'_>) -> Condition {
+        account.condition().max(self.standings.condition(idx))
+    }
 }
 
 /// Selects the account that answers a query. Reads no clock, takes no lock, and allocates nothing.
