@@ -175,7 +175,7 @@ const QUERY: &str = r#"{"company":"COMPANY","channel":"sms","ou":"root","country
 const STANDING: &str = r#"{"standing":"draining","reason":"test"}"#;
 
 /// Every route of both listeners.
-pub(crate) const ROUTES: [Route; 16] = [
+pub(crate) const ROUTES: [Route; 17] = [
     route("GET", "/v1/select?company=COMPANY&channel=sms&ou=root&country=GB", "", Some("select"), 200),
     route("HEAD", "/v1/select?company=COMPANY&channel=sms&ou=root&country=GB", "", Some("select"), 200),
     route("POST", "/v1/select", QUERY, Some("select"), 200),
@@ -188,6 +188,7 @@ pub(crate) const ROUTES: [Route; 16] = [
     route("GET", "/v1/standings?company=COMPANY", "", Some("read"), 200),
     route("DELETE", "/v1/standings/COMPANY/one", "", Some("standings"), 204),
     whole("/status", Some("read")),
+    whole("/v1/coverage", Some("read")),
     whole("/metrics", Some("metrics")),
     whole("/livez", None),
     whole("/readyz", None),

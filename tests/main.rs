@@ -26,6 +26,7 @@ mod balancers;
 mod build_snapshot;
 mod cli;
 mod clients;
+mod console_coverage;
 mod console_page;
 mod corruption;
 mod coverage;

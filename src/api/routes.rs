@@ -30,7 +30,7 @@ pub(super) const DATA_PATHS: [(&str, &str); 5] = [
 ];
 
 /// All paths of the admin listener with their methods, as in the header `Allow`.
-pub(super) const ADMIN_PATHS: [(&str, &str); 10] = [
+pub(super) const ADMIN_PATHS: [(&str, &str); 11] = [
     ("/", READ),
     ("/assets/{file}", READ),
     ("/metrics", READ),
@@ -41,6 +41,7 @@ pub(super) const ADMIN_PATHS: [(&str, &str); 10] = [
     (STANDINGS, READ),
     (STANDING, "GET, HEAD, PUT, DELETE"),
     ("/v1/explain", QUERY),
+    ("/v1/coverage", READ),
 ];
 
 /// A listener of the daemon.

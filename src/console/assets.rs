@@ -12,12 +12,15 @@ use flate2::write::GzEncoder;
 use hyper::header::HeaderValue;
 use sha2::{Digest, Sha256};
 
+use super::map;
+
 /// The beginning of the path of every asset.
 pub(super) const ASSETS_FOLDER: &str = "/assets/";
 /// Number of hexadecimal digits of a digest in the name of an asset.
 const DIGEST_DIGITS: usize = 16;
 
 const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
+const HTML: &str = "text/html; charset=utf-8";
 const CSS: &str = "text/css; charset=utf-8";
 const SVG: &str = "image/svg+xml";
 
@@ -36,7 +39,7 @@ pub(super) struct Asset {
 }
 
 /// All files, with their names and media types.
-const FILES: [(&str, &str, &str); 11] = [
+const FILES: [(&str, &str, &str); 14] = [
     ("style.css", CSS, include_str!("assets/style.css")),
     ("uplot.css", CSS, include_str!("assets/vendor/uplot.css")),
     ("icon.svg", SVG, include_str!("assets/icon.svg")),
@@ -47,11 +50,15 @@ const FILES: [(&str, &str, &str); 11] = [
     ("metrics.js", JAVASCRIPT, include_str!("assets/metrics.js")),
     ("now.js", JAVASCRIPT, include_str!("assets/now.js")),
     ("ask.js", JAVASCRIPT, include_str!("assets/ask.js")),
+    ("map.css", CSS, map::STYLES[1]),
+    ("map.js", JAVASCRIPT, map::SCRIPT),
+    ("map_view.js", JAVASCRIPT, include_str!("assets/map_view.js")),
     ("app.js", JAVASCRIPT, include_str!("assets/app.js")),
 ];
 
 static ASSETS: LazyLock<Vec<Asset>> = LazyLock::new(|| {
-    FILES.into_iter().map(|(name, media_type, text)| Asset::new(name, media_type, text.into())).collect()
+    let files = FILES.into_iter().map(|(name, media_type, text)| Asset::new(name, media_type, text.into()));
+    files.chain([Asset::new("map.html", HTML, map::skeleton())]).collect()
 });
 
 impl Asset {

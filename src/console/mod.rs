@@ -1,9 +1,11 @@
 //! The console: a page of the admin listener for administrators and engineers on call. The page is HTML, and its
 //! modules of JavaScript draw what the routes of the admin listener return.
 //!
-//! `page` renders the page, and `assets` has the files that it loads.
+//! `page` renders the page, and `assets` has the files that it loads. `map` is the part that the command `coverage`
+//! shows as well.
 
 mod assets;
+pub(crate) mod map;
 mod page;
 
 use bytes::Bytes;

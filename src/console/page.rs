@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use super::assets::{Asset, modules, path_of};
 
 /// The views, by the names in the fragment of the URL, with their titles.
-const VIEWS: [(&str, &str); 2] = [("now", "Now"), ("ask", "Ask")];
+const VIEWS: [(&str, &str); 3] = [("now", "Now"), ("ask", "Ask"), ("map", "Map")];
 
 /// The page with its policy.
 pub(super) struct Page {
@@ -45,6 +45,7 @@ fn render() -> Page {
                 link rel="icon" href=(path_of("icon.svg")) type="image/svg+xml";
                 link rel="stylesheet" href=(path_of("uplot.css"));
                 link rel="stylesheet" href=(path_of("style.css"));
+                link rel="stylesheet" href=(path_of("map.css"));
                 script type="importmap" { (PreEscaped(&import_map)) }
                 @for (name, path) in modules() {
                     @if name != "uplot" { link rel="modulepreload" href=(path); }
@@ -62,7 +63,7 @@ fn render() -> Page {
                     }
                     div #session {}
                 }
-                main #view tabindex="-1" {
+                main #view tabindex="-1" data-map=(path_of("map.html")) {
                     noscript { p { "This page needs JavaScript. " code { "switchboard status" } ", "
                         code { "switchboard explain" } " and " code { "switchboard coverage" } " show the same in a terminal." } }
                 }

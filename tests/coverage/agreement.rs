@@ -1,12 +1,15 @@
 //! Compares the decisions for every OU, channel and country with the oracle's, over random registries.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use oracle::{Oracle, Query, Verdict};
 use proptest::test_runner::{Config, RngSeed, TestCaseError, TestRunner};
-use switchboard_model::{Role, UnixSeconds};
+use switchboard_model::{Condition, Role, SelectError, UnixSeconds};
 use switchboard_pipeline::analysis::{Decision, DecisionTable, RuleCounts, Scope};
 use switchboard_pipeline::{BuildMode, BuiltSnapshot, build_snapshot};
 use switchboard_registry::{Files, Registry};
-use switchboard_snapshot::{NoProgress, Snapshot};
+use switchboard_select::{Overlay, SelectContext, select};
+use switchboard_snapshot::{AccountIdx, NoProgress, Snapshot};
 
 use crate::oracle::properties::sound;
 use crate::oracle::registries::{NOW, registry};
@@ -121,6 +124,83 @@ fn counted(tally: &RuleCounts, decisions: impl Iterator<Item = Decision>) -> Res
     }
     let same = *tally == recounted && tally.total() == 252;
     if same { Ok(()) } else { Err(format!("{tally:?}, not {recounted:?}")) }
+}
+
+/// Compares the table with a selection for each country, with random standings.
+fn equals_selections(files: &Files, seed: u64) -> Result<(), String> {
+    let snapshot = compiled(files);
+    let now = UnixSeconds(NOW);
+    let standings = Overlay::from_free(snapshot.free_accounts());
+    let mut random = seed | 1;
+    for account in 0..snapshot.counts().accounts as u32 {
+        // A generator of Lehmer.
+        random = random.wrapping_mul(0xda94_2042_e4dd_58b5);
+        match random >> 61 {
+            0..=2 => standings.set(AccountIdx::new(account), Condition::Suspended),
+            3 => standings.set(AccountIdx::new(account), Condition::Draining),
+            _ => {}
+        }
+    }
+    let mut table = DecisionTable::with_standings(&snapshot, now, standings.clone());
+    let context = SelectContext { now, random: 7, standings: &standings };
+    for company in snapshot.companies() {
+        for (ou, channel) in company.ous().flat_map(|ou| snapshot.channels().map(move |it| (ou, it))) {
+            for role in Role::ALL {
+                let row = table.row_of(company.idx(), ou.idx(), channel.idx(), role);
+                let row = table.row(row);
+                for (country, decision) in row.countries() {
+                    let query = switchboard_select::Query {
+                        company: Some(company.id().into()),
+                        ou: ou.id().into(),
+                        channel: channel.id().into(),
+                        role: Some(role),
+                        country: Some(country.alpha2().into()),
+                        ..switchboard_select::Query::default()
+                    };
+                    let selected = select(&snapshot, &query, context).result;
+                    let is_equal = match (&selected, decision) {
+                        (Err(error), Decision::Refused(refused)) => error == refused,
+                        (Ok(selection), Decision::Served(step)) => {
+                            let place = selection.location.expect("a pool's account");
+                            let available = table.available(step);
+                            let is_candidate =
+                                available.iter().any(|candidate| candidate.account() == selection.account);
+                            (selection.rule, place.climbed, place.ou, place.pool, is_candidate)
+                                == (step.rule, step.climbed, step.ou, step.pool, true)
+                        }
+                        _ => false,
+                    };
+                    if !is_equal {
+                        let what = (company.id(), ou.id(), channel.id(), role, country);
+                        return Err(format!("{what:?}: {decision:?}, not {selected:?}"));
+                    }
+                    if *decision == Decision::Refused(SelectError::NoAccountAvailable) {
+                        UNAVAILABLE.fetch_add(1, Ordering::Relaxed);
+                    }
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Number of decisions that standings have made errors.
+static UNAVAILABLE: AtomicUsize = AtomicUsize::new(0);
+
+#[test]
+fn decisions_with_standings_equal_selections() {
+    let config = Config {
+        failure_persistence: None,
+        cases: CASES,
+        rng_seed: RngSeed::Fixed(7402),
+        max_shrink_iters: 200,
+        ..Config::default()
+    };
+    let run = TestRunner::new(config).run(&(registry(), 0..u64::MAX), |(plan, seed)| {
+        equals_selections(&plan.render(), seed).map_err(TestCaseError::fail)
+    });
+    run.unwrap_or_else(|error| panic!("{error}"));
+    assert!(UNAVAILABLE.load(Ordering::Relaxed) > 1000, "standings change decisions");
 }
 
 #[test]

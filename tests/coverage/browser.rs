@@ -20,7 +20,7 @@ addEventListener("load", () => {
     [...document.querySelectorAll(".wide")].filter((it) => it.scrollWidth > it.clientWidth).length);
   const page = windows[1].document;
   const $ = (selector) => page.querySelector(selector);
-  const map = $("#map");
+  const map = $(".world svg");
   const pointer = (kind, target, x, buttons) =>
     target.dispatchEvent(new windows[1].PointerEvent(kind, { clientX: x, clientY: 300, buttons, bubbles: true }));
   // `end` is the element on which the button is released. The browser then sends it a click.
@@ -31,7 +31,7 @@ addEventListener("load", () => {
     click(end);
   };
   const click = (target) => target.dispatchEvent(new windows[1].MouseEvent("click", { bubbles: true }));
-  const path = $("#map [data-code=FR]");
+  const path = $(".world [data-code=FR]");
   const country = () => $("[name=country]").value;
   const seen = {};
   $(".tools button").click();
@@ -39,7 +39,7 @@ addEventListener("load", () => {
   drag(path);
   seen.moved = map.getAttribute("viewBox") !== before;
   seen.dragged = country();
-  click($("#countries [data-code=DE]"));
+  click($(".countries [data-code=DE]"));
   seen.row = country();
   drag(path);
   click($(".small [data-code=JE]"));
@@ -48,13 +48,13 @@ addEventListener("load", () => {
   click(path);
   seen.map = country();
   drag(page.body);
-  click($("#map [data-code=ES]"));
+  click($(".world [data-code=ES]"));
   seen.released_outside = country();
   pointer("pointerdown", map, 300, 1);
   const still = map.getAttribute("viewBox");
   pointer("pointermove", map, 340, 0);
   seen.released_unseen = map.getAttribute("viewBox") === still;
-  document.title = JSON.stringify({ cut, seen, decision: $("#decision").textContent });
+  document.title = JSON.stringify({ cut, seen, decision: $(".decision").textContent });
 });
 </script>
 "##;

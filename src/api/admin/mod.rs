@@ -4,6 +4,7 @@
 
 mod background;
 mod body;
+mod coverage;
 mod explain;
 mod listener;
 mod service;

@@ -20,7 +20,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::background::Background;
-use super::{explain, standings};
+use super::{coverage, explain, standings};
 use crate::access::audit::{AuditLog, DenialReason};
 use crate::access::{Access, Caller, Need, Permission};
 use crate::api::JSON;
@@ -135,7 +135,7 @@ fn need(method: &Method, path: &str) -> Result<Option<Need>, Problem> {
     }
     Ok(match path {
         "/metrics" => Some(Need::whole(Permission::Metrics)),
-        "/status" => Some(Need::whole(Permission::Read)),
+        "/status" | "/v1/coverage" => Some(Need::whole(Permission::Read)),
         "/v1/explain" => Some(Need::of(Permission::Explain)),
         _ => None,
     })
@@ -204,6 +204,7 @@ async fn answer(
     }
     let answered = match path {
         "/v1/explain" => explain::answer(background, &context.store, caller.clone(), &head, body).await,
+        "/v1/coverage" => coverage::answer(background, &context.store, &head).await,
         _ => Ok(at_once(context, path, &head.headers)),
     };
     // A query in a body is only explained after the whole body was read.

@@ -37,7 +37,7 @@ pub fn read<'a>(text: &'a str, into: &mut Query<'a>) -> Result<(), BadQuery> {
 
 /// Returns the encoded names and values of a query string. Ignores empty pairs.
 #[inline]
-pub(super) fn pairs(text: &str) -> impl Iterator<Item = (&str, &str)> {
+pub(crate) fn pairs(text: &str) -> impl Iterator<Item = (&str, &str)> {
     let mut rest = text;
     std::iter::from_fn(move || {
         while !rest.is_empty() {

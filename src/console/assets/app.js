@@ -7,8 +7,9 @@ import { follow, live, readNow, start } from "metrics";
 import { problemBox } from "ui";
 import * as now from "now";
 import * as ask from "ask";
+import * as map from "map_view";
 
-const VIEWS = { now, ask };
+const VIEWS = { now, ask, map };
 const view = document.querySelector("#view");
 const session = document.querySelector("#session");
 const links = [...document.querySelectorAll("nav a")];
