@@ -20,6 +20,7 @@
 )]
 
 mod access;
+mod accounts;
 mod architecture;
 mod audit;
 mod balancers;

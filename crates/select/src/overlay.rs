@@ -88,6 +88,21 @@ impl Overlay {
         Overlay { words }
     }
 
+    /// Returns a copy in which the account is free, whatever its record and its standing say. A selection with
+    /// the copy has the answers of a registry and standings that leave the account unrestricted.
+    pub fn with_free(&self, account: AccountIdx) -> Overlay {
+        let Overlay { mut words } = self.clone();
+        let at = (account.get() / PER_WORD) as usize;
+        if at >= words.len() {
+            // Accounts beyond the last word are as recorded.
+            words.resize_with(at + 1, || AtomicU64::new(u64::MAX));
+        }
+        if let Some(word) = words.get(at) {
+            word.fetch_and(!(MASK << shift(account.get())), Ordering::Relaxed);
+        }
+        Overlay { words }
+    }
+
     /// Returns true if the account is active and its record need not be read.
     #[inline]
     pub fn is_free(&self, account: AccountIdx) -> bool {
@@ -185,6 +200,21 @@ mod tests {
         assert!(!is_free(40) && is_free(39) && is_free(41));
         overlay.set(AccountIdx::new(40), Condition::Active);
         assert!(!is_free(40));
+    }
+
+    #[test]
+    fn copy_with_a_free_account_changes_that_account_alone() {
+        let overlay = Overlay::from_free((0..100).map(|account| account % 2 == 0));
+        overlay.set(AccountIdx::new(40), Condition::Suspended);
+        overlay.set(AccountIdx::new(41), Condition::Draining);
+        for account in [3, 40, 99, 200] {
+            let copy = overlay.with_free(AccountIdx::new(account));
+            assert!(copy.is_free(AccountIdx::new(account)), "{account}");
+            for other in (0..300).filter(|other| *other != account).map(AccountIdx::new) {
+                assert_eq!(copy.bits(other), overlay.bits(other), "{account}");
+            }
+        }
+        assert!(NO_STANDINGS.with_free(AccountIdx::new(70)).is_free(AccountIdx::new(70)));
     }
 
     #[test]

@@ -4,13 +4,16 @@
 //! This module contains no selection rules. [`DecisionTable`] runs the same selection as the daemon, once for
 //! all OUs whose chains begin at the same level.
 //!
-//! Reading order: [`decision`], [`scope`]; then [`compare`] (the differences between two snapshots) and
-//! [`replay`] (the differences between the answers to recorded queries).
+//! Reading order: [`decision`], [`scope`]; then [`compare`] (the differences between two snapshots),
+//! [`replay`] (the differences between the answers to recorded queries) and [`effect`] (the decisions that depend
+//! on one account).
 
 pub mod compare;
 pub mod decision;
+pub mod effect;
 pub mod replay;
 pub mod scope;
 
 pub use decision::{Decision, DecisionTable, Row, RuleCounts, ServingStep};
+pub use effect::{Effect, Gaps};
 pub use scope::{Roles, Scope, Scoped, UnknownId};
