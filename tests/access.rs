@@ -116,7 +116,7 @@ fn ask(daemon: &InProcessDaemon, method: &str, target: &str, headers: &str, body
 
 /// Returns the address of the listener that has the path.
 fn address_of(daemon: &InProcessDaemon, target: &str) -> SocketAddr {
-    let is_data = ["/v1/select", "/v1/account", "/v1/explain"].iter().any(|path| target.starts_with(path));
+    let is_data = ["/v1/select", "/v1/account?", "/v1/explain"].iter().any(|path| target.starts_with(path));
     if is_data { daemon.data } else { daemon.admin }
 }
 
@@ -175,7 +175,7 @@ const QUERY: &str = r#"{"company":"COMPANY","channel":"sms","ou":"root","country
 const STANDING: &str = r#"{"standing":"draining","reason":"test"}"#;
 
 /// Every route of both listeners.
-pub(crate) const ROUTES: [Route; 17] = [
+pub(crate) const ROUTES: [Route; 20] = [
     route("GET", "/v1/select?company=COMPANY&channel=sms&ou=root&country=GB", "", Some("select"), 200),
     route("HEAD", "/v1/select?company=COMPANY&channel=sms&ou=root&country=GB", "", Some("select"), 200),
     route("POST", "/v1/select", QUERY, Some("select"), 200),
@@ -187,6 +187,9 @@ pub(crate) const ROUTES: [Route; 17] = [
     route("GET", "/v1/standings/COMPANY/one", "", Some("read"), 200),
     route("GET", "/v1/standings?company=COMPANY", "", Some("read"), 200),
     route("DELETE", "/v1/standings/COMPANY/one", "", Some("standings"), 204),
+    whole("/v1/accounts", Some("read")),
+    Route { method: "POST", body: "{}", ..whole("/v1/accounts", Some("read")) },
+    whole("/v1/accounts/COMPANY/one", Some("read")),
     whole("/status", Some("read")),
     whole("/v1/coverage", Some("read")),
     whole("/metrics", Some("metrics")),

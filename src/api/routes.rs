@@ -14,11 +14,15 @@ pub(super) const TEXT: &str = "text/plain; charset=utf-8";
 /// Methods of a path that is only read, as in the header `Allow`.
 pub(super) const READ: &str = "GET, HEAD";
 /// Methods of a path that reads a query from the URL or from the body.
-const QUERY: &str = "GET, HEAD, POST";
+pub(super) const QUERY: &str = "GET, HEAD, POST";
 /// Path of the list of standings.
 pub(super) const STANDINGS: &str = "/v1/standings";
 /// Path of the standing of one account, as in the documentation.
 const STANDING: &str = "/v1/standings/{company}/{account}";
+/// Path of the list of accounts.
+pub(super) const ACCOUNTS: &str = "/v1/accounts";
+/// Path of one account, as in the documentation.
+const ACCOUNT: &str = "/v1/accounts/{company}/{account}";
 
 /// All paths of the data listener with their methods, as in the header `Allow`.
 pub(super) const DATA_PATHS: [(&str, &str); 5] = [
@@ -30,7 +34,7 @@ pub(super) const DATA_PATHS: [(&str, &str); 5] = [
 ];
 
 /// All paths of the admin listener with their methods, as in the header `Allow`.
-pub(super) const ADMIN_PATHS: [(&str, &str); 11] = [
+pub(super) const ADMIN_PATHS: [(&str, &str); 13] = [
     ("/", READ),
     ("/assets/{file}", READ),
     ("/metrics", READ),
@@ -40,6 +44,8 @@ pub(super) const ADMIN_PATHS: [(&str, &str); 11] = [
     ("/openapi.json", READ),
     (STANDINGS, READ),
     (STANDING, "GET, HEAD, PUT, DELETE"),
+    (ACCOUNTS, QUERY),
+    (ACCOUNT, READ),
     ("/v1/explain", QUERY),
     ("/v1/coverage", READ),
 ];
@@ -199,6 +205,7 @@ mod tests {
                 "/metrics is a route of the admin listener, whose default address is 127.0.0.1:7401.",
             ),
             (Data, "/v1/standings", "/v1/standings is a route of the admin listener"),
+            (Data, "/v1/accounts", "/v1/accounts is a route of the admin listener"),
             (Data, "/v1/standings/a/b", "/v1/standings/{company}/{account} is a route of the admin listener"),
             (
                 Admin,

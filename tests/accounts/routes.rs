@@ -5,10 +5,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use switchboard::runtime::standings::{AccountKey, Standing};
-use switchboard_model::Condition;
 use switchboard_registry::Files;
 
-use crate::expected::{NOW, compiled};
+use crate::expected::compiled;
 use crate::harness::{HttpClient, HttpResponse, InProcessDaemon, one_worker};
 
 /// Accounts of both companies: id, channel, role, address, country, pool, user, weight, state, available_from.
@@ -23,7 +22,7 @@ const ACCOUNTS: [[&str; 10]; 11] = [
     ["wa-spare", "whatsapp", "secondary", "+447400123407", "GB", "", "", "", "", ""],
     ["<script>alert(1)</script>", "telegram", "secondary", "@\"x\"<b>", "GB", "tg", "", "", "", ""],
     ["tg-2", "telegram", "secondary", "@two", "DE", "tg", "", "", "", ""],
-    ["tg-anna", "telegram", "secondary", "@anna", "", "tg", "", "", "", ""],
+    ["wa-none", "whatsapp", "secondary", "+80012345678", "", "", "", "", "", ""],
 ];
 
 fn files() -> Files {
@@ -32,8 +31,7 @@ fn files() -> Files {
         let pools = "[[pool]]\nid = \"uk\"\nchannel = \"whatsapp\"\nous = [\"london\"]\n\
                      [[pool]]\nid = \"tg\"\nchannel = \"telegram\"\nous = [\"london\"]\n";
         files.insert(format!("{company}/company.toml"), format!("[[ou]]\nid = \"london\"\n{pools}"));
-        let mut csv =
-            "id,channel,role,address,country,pool,user,weight,state,available_from\n".to_owned();
+        let mut csv = "id,channel,role,address,country,pool,user,weight,state,available_from\n".to_owned();
         for row in ids() {
             let cells = row.iter().map(|cell| format!("\"{}\"", cell.replace('"', "\"\"")));
             csv += &(cells.collect::<Vec<_>>().join(",") + "\n");
@@ -146,7 +144,7 @@ fn list_names_the_companies_and_channels_of_the_snapshot() {
     let daemon = serve();
     let all = list(&daemon, &json!({ "limit": 1 }));
     assert_eq!((&all["generation"], &all["companies"]), (&json!(9), &json!(["acme", "globex"])));
-    assert_eq!((&all["more_companies"], &all["found"]), (&json!(0), &json!(22)));
+    assert_eq!((all.get("more_companies"), &all["found"]), (None, &json!(22)));
     assert!(all["channels"].as_array().unwrap().contains(&json!("telegram")));
 }
 
@@ -198,7 +196,9 @@ fn phone_number_is_found_in_a_body_and_refused_in_a_url() {
         let found = list(&daemon, &json!({ "text": text, "company": "acme" }));
         assert_eq!(keys(&found), [("acme".to_owned(), "wa-gb-1".to_owned())], "{text}");
     }
-    for query in ["text=%2B447400123401", "text=07400%20123401", "text=wa-12345", "company=acme&text=1+2-3.4(5)"] {
+    for query in
+        ["text=%2B447400123401", "text=07400%20123401", "text=wa-12345", "company=acme&text=1+2-3.4(5)"]
+    {
         let answer = daemon.admin(&format!("/v1/accounts?{query}"));
         answer.refuses(400, "bad_request");
         let (_, detail) = answer.problem();
@@ -372,7 +372,7 @@ fn fields_that_do_not_apply_are_left_out() {
     // An id in a path is percent-encoded, and any text in an answer is JSON.
     let odd = one("%3Cscript%3Ealert(1)%3C%5Cscript%3E");
     assert_eq!((&odd["account"], &odd["address"]), (&json!(ids()[8][0]), &json!("@\"x\"<b>")));
-    assert!(one("tg-anna").get("country").is_none());
+    assert!(one("wa-none").get("country").is_none());
 }
 
 #[test]
@@ -381,7 +381,10 @@ fn effect_follows_the_standings_of_all_accounts() {
     let effect = |id: &str| daemon.admin(&format!("/v1/accounts/acme/{id}")).json()["effect"].clone();
     // Two accounts of weight 1 and 7 share the clients of GB.
     let one = effect("wa-gb-1");
-    assert_eq!((&one["units"], &one["decisions"], &one["without"]["decisions"]), (&json!(1), &json!(1), &json!(0)));
+    assert_eq!(
+        (&one["units"], &one["decisions"], &one["without"]["decisions"]),
+        (&json!(1), &json!(1), &json!(0))
+    );
     assert!((one["share"].as_f64().unwrap() - 1.0 / 8.0 / 252.0).abs() < 1e-12, "{one}");
     set_standing(&daemon, "WA-gb-2", Some(&json!({ "standing": "draining", "reason": "x" })));
     let gap = json!({
@@ -399,21 +402,25 @@ fn effect_follows_the_standings_of_all_accounts() {
 /// Returns a registry with `accounts` accounts in `pools` pools, and `ous` OUs below a root, a pool at each of the
 /// first ones.
 fn large(accounts: usize, ous: usize, pools: usize) -> Files {
-    let mut company = "[[ou]]\nid = \"root\"\n[[pool]]\nid = \"all\"\nchannel = \"whatsapp\"\nous = [\"root\"]\n\
+    let mut company =
+        "[[ou]]\nid = \"root\"\n[[pool]]\nid = \"all\"\nchannel = \"whatsapp\"\nous = [\"root\"]\n\
                        default_country = \"GB\"\n"
-        .to_owned();
+            .to_owned();
     let mut tree = "id,parent\n".to_owned();
     for ou in 1..ous {
-        tree += &format!("ou-{ou},{}\n", if ou < 100 { "root".to_owned() } else { format!("ou-{}", ou / 10) });
+        tree +=
+            &format!("ou-{ou},{}\n", if ou < 100 { "root".to_owned() } else { format!("ou-{}", ou / 10) });
     }
     for pool in 1..pools {
         company += &format!(
             "[[pool]]\nid = \"pool-{pool}\"\nchannel = \"whatsapp\"\nous = [\"ou-{pool}\"]\nfallback_upward = true\n"
         );
     }
-    let mut csv = "id,channel,role,address,country,pool\nroot-main,whatsapp,primary,+447300000000,GB,all\n".to_owned();
+    let mut csv =
+        "id,channel,role,address,country,pool\nroot-main,whatsapp,primary,+447300000000,GB,all\n".to_owned();
     for account in 0..accounts {
-        let pool = if account == 0 { "all".to_owned() } else { format!("pool-{}", account % (pools - 1) + 1) };
+        let pool =
+            if account == 0 { "all".to_owned() } else { format!("pool-{}", account % (pools - 1) + 1) };
         let role = if account > 0 && account <= pools { "primary" } else { "secondary" };
         csv += &format!("wa-{account:07},whatsapp,{role},+4474{account:08},GB,{pool}\n");
     }

@@ -2,13 +2,16 @@
 //! interface. It has its own thread and runtime, so that it answers even when all workers are busy, and does
 //! not delay them.
 
+mod accounts;
 mod background;
 mod body;
 mod coverage;
+mod effect;
 mod explain;
 mod listener;
 mod service;
 mod standings;
+mod text_match;
 
 pub use listener::{AdminListener, AdminServer};
 pub use service::{AdminContext, LastFailure, StatusSource};

@@ -20,13 +20,13 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::background::Background;
-use super::{coverage, explain, standings};
+use super::{accounts, coverage, explain, standings};
 use crate::access::audit::{AuditLog, DenialReason};
 use crate::access::{Access, Caller, Need, Permission};
 use crate::api::JSON;
 use crate::api::access_log::{AccessLog, OTHER};
 use crate::api::authorization::{Denied, authorize, check_host, check_origin, credential, record_denial};
-use crate::api::routes::{self, ADMIN_PATHS, ListenerKind, STANDINGS, TEXT};
+use crate::api::routes::{self, ACCOUNTS, ADMIN_PATHS, ListenerKind, STANDINGS, TEXT};
 use crate::console;
 use crate::runtime::standings::{JournalState, StandingCounts};
 use crate::runtime::{Fleet, Standings, Store};
@@ -124,8 +124,11 @@ impl Service for AdminService {
 /// # Errors
 /// Returns the problem of a path without a route, and of a method that the route does not have.
 fn need(method: &Method, path: &str) -> Result<Option<Need>, Problem> {
-    if is_of_standings(path) {
+    if is_of(STANDINGS, path) {
         return standings::need(method, path).map(Some);
+    }
+    if is_of(ACCOUNTS, path) {
+        return accounts::need(method, path).map(Some);
     }
     let known = ListenerKind::Admin.known(path);
     let route = ADMIN_PATHS.iter().find(|(of, _)| known == Some(*of));
@@ -141,9 +144,9 @@ fn need(method: &Method, path: &str) -> Result<Option<Need>, Problem> {
     })
 }
 
-/// Returns whether a path is `/v1/standings`, or below it.
-fn is_of_standings(path: &str) -> bool {
-    path.strip_prefix(STANDINGS).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+/// Returns whether a path is that of a folder, such as `/v1/standings`, or below it.
+fn is_of(folder: &str, path: &str) -> bool {
+    path.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// Returns the caller of a request, or `None` if its route needs no permission or there are no principals.
@@ -191,7 +194,7 @@ async fn answer(
     if context.access.is_none() && is_change && !connection.peer.is_local() {
         return refuse(Denied::anonymous(DenialReason::NotLocal), need);
     }
-    if is_of_standings(path) {
+    if is_of(STANDINGS, path) {
         let query = head.uri.query().unwrap_or_default();
         let AdminContext { store, standings, .. } = context;
         let request = (&head.method, &head.headers);
@@ -205,6 +208,7 @@ async fn answer(
     let answered = match path {
         "/v1/explain" => explain::answer(background, &context.store, caller.clone(), &head, body).await,
         "/v1/coverage" => coverage::answer(background, &context.store, &head).await,
+        _ if is_of(ACCOUNTS, path) => accounts::answer(background, &context.store, &head, body).await,
         _ => Ok(at_once(context, path, &head.headers)),
     };
     // A query in a body is only explained after the whole body was read.

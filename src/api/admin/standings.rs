@@ -38,7 +38,7 @@ const NO_COMPANY: &str = "/";
 pub(super) fn need(method: &Method, path: &str) -> Result<Need, Problem> {
     let allow = if path == STANDINGS {
         READ
-    } else if key(path).is_some() {
+    } else if key(STANDINGS, path).is_some() {
         CHANGE
     } else {
         return Err(routes::not_found(ListenerKind::Admin, path));
@@ -68,7 +68,7 @@ pub(super) async fn answer(
             _ => Err(Problem::method_not_allowed(READ)),
         };
     }
-    let mut key = key(path).ok_or_else(|| routes::not_found(ListenerKind::Admin, path))?;
+    let mut key = key(STANDINGS, path).ok_or_else(|| routes::not_found(ListenerKind::Admin, path))?;
     if !scope.contains(&key.company) {
         key.company = NO_COMPANY.into();
     }
@@ -165,7 +165,7 @@ fn get(store: &Store, key: &AccountKey) -> Result<Response, Problem> {
 
 /// Returns the fields of a standing with the time at which it was set and the principal that set it, if they
 /// are known.
-fn stored(standing: &Standing) -> Map<String, Value> {
+pub(super) fn stored(standing: &Standing) -> Map<String, Value> {
     let mut fields = standing.fields();
     let since = standing.since.and_then(|since| jiff::Timestamp::from_millisecond(since.0).ok());
     fields.extend(since.map(|since| ("since".to_owned(), since.to_string().into())));
@@ -226,9 +226,10 @@ fn refusal(refused: StandingError) -> Problem {
     }
 }
 
-/// Parses `/v1/standings/{company}/{account}` with percent-encoded ids. Returns `None` for another path.
-fn key(path: &str) -> Option<AccountKey> {
-    let (company, account) = path.strip_prefix(STANDINGS)?.strip_prefix('/')?.split_once('/')?;
+/// Parses the path of an account below a folder, such as `/v1/standings/{company}/{account}`, with percent-encoded ids.
+/// Returns `None` for another path.
+pub(super) fn key(folder: &str, path: &str) -> Option<AccountKey> {
+    let (company, account) = path.strip_prefix(folder)?.strip_prefix('/')?.split_once('/')?;
     if company.is_empty() || account.is_empty() || account.contains('/') {
         return None;
     }
