@@ -126,7 +126,7 @@ fn problem_of_a_path_below_standings_names_the_route() {
             "/v1/Standings/acme/wa-emea-de-1",
             "The admin listener has the route /v1/standings/{company}/{account}.",
         ),
-        ("/v1/standingsx", "The admin listener has no such route. GET / lists its routes."),
+        ("/v1/standingsx", "The admin listener has no such route. GET /openapi.json describes its routes."),
         (GERMAN_ACCOUNT, "The account has no standing, so the registry alone decides its condition."),
     ] {
         for method in ["GET", "DELETE"] {
