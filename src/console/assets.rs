@@ -39,7 +39,7 @@ pub(super) struct Asset {
 }
 
 /// All files, with their names and media types.
-const FILES: [(&str, &str, &str); 14] = [
+const FILES: [(&str, &str, &str); 15] = [
     ("style.css", CSS, include_str!("assets/style.css")),
     ("uplot.css", CSS, include_str!("assets/vendor/uplot.css")),
     ("icon.svg", SVG, include_str!("assets/icon.svg")),
@@ -53,6 +53,7 @@ const FILES: [(&str, &str, &str); 14] = [
     ("map.css", CSS, map::STYLES[1]),
     ("map.js", JAVASCRIPT, map::SCRIPT),
     ("map_view.js", JAVASCRIPT, include_str!("assets/map_view.js")),
+    ("accounts.js", JAVASCRIPT, include_str!("assets/accounts.js")),
     ("app.js", JAVASCRIPT, include_str!("assets/app.js")),
 ];
 

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use super::assets::{Asset, modules, path_of};
 
 /// The views, by the names in the fragment of the URL, with their titles.
-const VIEWS: [(&str, &str); 3] = [("now", "Now"), ("ask", "Ask"), ("map", "Map")];
+const VIEWS: [(&str, &str); 4] = [("now", "Now"), ("ask", "Ask"), ("map", "Map"), ("accounts", "Accounts")];
 
 /// The page with its policy.
 pub(super) struct Page {

@@ -7,9 +7,10 @@ import { follow, live, readNow, start } from "metrics";
 import { problemBox } from "ui";
 import * as now from "now";
 import * as ask from "ask";
+import * as accounts from "accounts";
 import * as map from "map_view";
 
-const VIEWS = { now, ask, map };
+const VIEWS = { now, ask, map, accounts };
 const view = document.querySelector("#view");
 const session = document.querySelector("#session");
 const links = [...document.querySelectorAll("nav a")];
