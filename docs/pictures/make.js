@@ -84,7 +84,7 @@ async function explain(browser) {
 async function coverage(browser) {
   run(`${COVERAGE} ${folder}/coverage.html`);
   const page = await opened(browser, `${folder}/coverage.html#company=meridian&ou=nordics&channel=whatsapp&country=DZ`);
-  save(await page.screenshot({ clip: await between(page, ".choose", ".both > section"), fullPage: true }), "coverage");
+  save(await page.screenshot({ clip: await between(page, ".both > section", ".both > section"), fullPage: true }), "coverage");
 }
 
 /** Shows the head of a load report and its timeline with each reload, without the section between them. */

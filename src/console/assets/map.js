@@ -115,17 +115,17 @@ export function mount(root, source, fragment, start = null) {
     }
   }
 
-  // Returns the cell of the state, or else the one that is shown at first.
+  // Returns the cell of the state, or else the one that is shown at first. Without a role, the source decides.
   function firstCell() {
     const { channels, ous } = overview;
-    const asked = channels.find(({ channel, role }) => channel === state.channel && role === (state.role ?? role));
-    if (state.ou && state.channel) return { ou: state.ou, channel: state.channel, role: state.role ?? asked?.role };
-    if (state.ou && channels.length) return { ou: state.ou, ...channels[0] };
+    const { ou, channel, role } = state;
+    if (ou && channel) return { ou, channel, role };
+    if (ou && channels.length) return { ou, ...channels[0] };
     if (start?.company === overview.company && !state.find) return start;
     const [first] = ous;
     if (!first || !channels.length) return null;
     const gaps = first.cells.map(({ none }) => none);
-    return { ou: first.ou, ...(asked ?? channels[gaps.indexOf(Math.min(...gaps))]) };
+    return { ou: first.ou, ...channels[gaps.indexOf(Math.min(...gaps))] };
   }
 
   async function showRow(cell) {
@@ -144,7 +144,9 @@ export function mount(root, source, fragment, start = null) {
       if (turn !== rowTurn || stopped.signal.aborted) return;
       drawRow(null);
       place.replaceChildren(id(ou), ` on ${channel}`);
-      return report(rowProblem, problem, () => showRow(cell));
+      const { title, message, detail = message, status } = problem;
+      const hint = status === 404 ? " Or choose a cell of the overview." : "";
+      return report(rowProblem, { title, detail: detail + hint }, () => showRow(cell));
     }
     if (turn !== rowTurn || stopped.signal.aborted) return;
     report(rowProblem, null);
