@@ -68,7 +68,7 @@ export function mount(root, source, fragment, start = null) {
     state = Object.fromEntries([...params].filter(([name]) => name !== "view"));
     const [x, y, w] = (params.get("view") ?? "").split(",").map(Number);
     look(...(w > 0 ? [x || 0, y || 0, w] : [0, 0, WIDTH]));
-    if (!nameOf[state.country]) delete state.country;
+    if (!Object.hasOwn(nameOf, state.country)) delete state.country;
     if (!RULES.includes(state.rule)) delete state.rule;
     [find.value, country.value] = [state.find ?? "", state.country ?? ""];
     [overview, row] = [null, null];

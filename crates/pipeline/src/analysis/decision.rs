@@ -328,12 +328,6 @@ impl<'s> DecisionTable<'s> {
         Rc::clone(&self.rows[number])
     }
 
-    /// Returns all rows, in the order of their numbers. Some are of no OU that [`row_of`](DecisionTable::row_of)
-    /// was called with, but of one above.
-    pub fn rows(&self) -> &[Rc<Row>] {
-        &self.rows
-    }
-
     /// Returns the available candidates of a step, in the order of their ids. A selection picks one of them.
     pub fn available(&self, step: &ServingStep) -> &[Candidate<'s>] {
         self.available.get(&step.group).map_or(&[], |cell| {
