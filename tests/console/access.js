@@ -2,7 +2,7 @@
 
 import { PATIENCE, equal, fault, open, scenario, url } from "./browser.js";
 import { accessible, uncut } from "./audit.js";
-import { enter } from "./states.js";
+import { enter, views } from "./states.js";
 
 const { CONSOLE_FULL: full, CONSOLE_ONE_COMPANY: oneCompany, CONSOLE_READ: read } = process.env;
 const UNAUTHORIZED = /status of 401/;
@@ -88,6 +88,16 @@ await scenario(async (browser) => {
   await enter(auditor, "ask?company=acme&channel=whatsapp&ou=zurich&country=AT");
   await auditor.getByRole("alert").getByText(/permission/).waitFor();
   await accessible(auditor, "Ask, without the permission explain");
+  await enter(auditor, "map");
+  await views.Map(auditor);
+  await enter(auditor, "accounts?account=acme/wa-emea-gb-1");
+  const account = auditor.getByRole("dialog");
+  await account.getByRole("button", { name: /^Drain/ }).click();
+  await account.getByLabel(/^Reason/).fill("test");
+  await account.getByRole("button", { name: /^Drain wa-emea-gb-1/ }).click();
+  await account.getByRole("alert").getByText(/permission/).waitFor();
+  await account.getByText(/permission standings/).first().waitFor();
+  await accessible(auditor, "an account, without the permission standings");
   await auditor.context().close();
 
   // A token of one company explains its queries, and learns nothing of the other one.
@@ -100,5 +110,28 @@ await scenario(async (browser) => {
   await desk.getByRole("alert").getByText(/unknown_company/).waitFor();
   await enter(desk, "ask?company=none&channel=whatsapp&ou=nordics&country=DZ");
   await desk.getByRole("alert").getByText(/unknown_company/).waitFor();
+  for (const view of ["map", "accounts"]) {
+    await enter(desk, view);
+    await desk.getByRole("alert").getByText(/permission/).first().waitFor();
+    equal(await desk.getByText(/wa-emea|zurich/).count(), 0, `${view}, with a token of one company, texts about accounts and OUs`);
+    await accessible(desk, `${view}, with a token of one company`);
+  }
+  await enter(desk, "compare");
+  await desk.locator("input[webkitdirectory]").setInputFiles(process.env.CONSOLE_REGISTRY);
+  await desk.getByRole("button", { name: "Compare", exact: true }).click();
+  await desk.getByRole("alert").getByText(/permission/).waitFor();
   await desk.context().close();
+
+  // What a person changes has the name of the principal.
+  const onCall = await open(browser, { token: full });
+  await enter(onCall, "accounts?account=acme/wa-emea-gb-1");
+  const changed = onCall.getByRole("dialog");
+  await changed.getByRole("button", { name: /^Suspend/ }).click();
+  await changed.getByLabel(/^Reason/).fill("test");
+  await changed.getByRole("button", { name: /^Suspend wa-emea-gb-1/ }).click();
+  await changed.getByText("The account is suspended").waitFor();
+  await enter(onCall, "now");
+  const row = onCall.getByRole("row").filter({ hasText: "wa-emea-gb-1" });
+  await row.getByText("on-call").waitFor();
+  await onCall.context().close();
 });

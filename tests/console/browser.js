@@ -14,9 +14,6 @@ const assets = process.env.CONSOLE_ASSETS;
 /** The time that an event may take on a slow machine, in milliseconds. */
 export const PATIENCE = 20_000;
 
-/** Ask reads suggestions from a route that this daemon does not have yet. */
-const EXPECTED = /status of 404 .*\/v1\/coverage/;
-
 const faults = [];
 const pages = [];
 
@@ -104,7 +101,7 @@ export async function open(browser, { scheme = "light", width = 1280, height = 9
   });
   page.on("console", (message) => {
     const text = `${message.text()} (${message.location().url})`;
-    if (["error", "warning"].includes(message.type()) && ![EXPECTED, ...allowed].some((it) => it.test(text))) {
+    if (["error", "warning"].includes(message.type()) && !allowed.some((it) => it.test(text))) {
       fault(`${at}: the console of ${page.url()} shows ${message.type()}: ${text}`);
     }
   });

@@ -3,11 +3,13 @@
 
 import { equal, fault, open, scenario, url } from "./browser.js";
 import { uncut } from "./audit.js";
-import { enter } from "./states.js";
+import { changedRegistry, enter, views } from "./states.js";
 
 const COMPANY = "<b>&amp;";
 const [TOP, MIDDLE, BOTTOM] = ["<script>alert(1)<", "a?b#c&d=e+f%20;", "__proto__"];
+const ACCOUNTS = ["<script>alert(2)<", "a?b#c&d=e+f%20;", "__proto__", "%2e%2e", "..", "<img>", "`{{7*7}}`"];
 const USER = "שלום@bank.example";
+const OTHER_USER = "o'neil\"<script>alert(3)</script>";
 const REASON = "\"><img src=x onerror=alert(1)> שלום \u202Egnp.exe & <b>now</b>";
 
 const fragment = (view, fields) => `${view}?${new URLSearchParams(fields)}`;
@@ -35,7 +37,7 @@ async function shows(page, at, texts) {
 }
 
 await scenario(async (browser) => {
-  const page = await open(browser, { width: 360 });
+  const page = await open(browser, { width: 360, allowed: [/status of 404 .*\/v1\/accounts\//] });
   equal((await suspend("<script>alert(2)<")).status, 200, "the status of a standing");
   equal((await suspend("a?b#c&d=e+f%20;")).status, 200, "the status of a standing");
 
@@ -51,4 +53,46 @@ await scenario(async (browser) => {
   equal(await page.getByLabel("User", { exact: true }).inputValue(), USER, "the user of the query");
   await enter(page, fragment("ask", { company: COMPANY, channel: "whatsapp", ou: MIDDLE, country: "GB", user: `${USER}x` }));
   await shows(page, "Ask of another user", [USER]);
+
+  await enter(page, "map");
+  await views.Map(page);
+  await shows(page, "Map", [COMPANY, TOP, MIDDLE, BOTTOM]);
+  await enter(page, fragment("map", { company: COMPANY, ou: BOTTOM, channel: "whatsapp", role: "secondary", country: "DE" }));
+  await page.getByText(/^Germany \(DE\): /).first().waitFor();
+  await shows(page, "Map of a unit", ["__proto__"]);
+
+  await enter(page, "accounts");
+  await views.Accounts(page);
+  await shows(page, "Accounts", [...ACCOUNTS, USER, OTHER_USER, "${alert(1)}", "constructor", REASON]);
+  for (const account of ACCOUNTS.filter((it) => it !== "..")) {
+    await page.getByRole("button", { name: account, exact: true }).click();
+    const dialog = page.getByRole("dialog", { name: account, exact: true });
+    await dialog.getByText("Generation", { exact: true }).waitFor();
+    await shows(page, `the account ${account}`, [account]);
+    await page.keyboard.press("Escape");
+    await dialog.waitFor({ state: "hidden" });
+  }
+  // The path of a URL cannot have this id.
+  await page.getByRole("button", { name: "..", exact: true }).click();
+  await page.getByRole("dialog").getByRole("alert").waitFor();
+  await page.keyboard.press("Escape");
+
+  const search = page.getByLabel("Id, address or user");
+  for (const account of ACCOUNTS) {
+    await search.fill(account);
+    await page.getByRole("button", { name: account, exact: true }).waitFor();
+  }
+
+  await enter(page, "compare");
+  await page.locator("input[webkitdirectory]").setInputFiles(changedRegistry((text) => text.replace("..,whatsapp,secondary", "..,whatsapp,primary"), COMPANY));
+  await page.getByText("Names of the files").click();
+  await shows(page, "Compare, before the request", [`${COMPANY}/accounts.csv`]);
+  await page.getByRole("button", { name: "Compare", exact: true }).click();
+  await page.getByRole("heading", { name: "Decisions that change" }).waitFor();
+  await shows(page, "Compare, changes", ["__proto__"]);
+  await enter(page, "compare");
+  await page.locator("input[webkitdirectory]").setInputFiles(changedRegistry((text) => text.replace("constructor,", "<img>${alert(1)},"), COMPANY));
+  await page.getByRole("button", { name: "Compare", exact: true }).click();
+  await page.getByRole("heading", { name: "Findings" }).waitFor();
+  await shows(page, "Compare, findings", []);
 });

@@ -46,6 +46,8 @@ scenarios! {
     keyboard_alone_reaches_everything: "keyboard" on Site::open();
     open_page_shows_standings_generations_and_broken_edits: "live" on Site::open();
     token_is_asked_for_kept_for_the_tab_and_forgotten: "access" on Site::guarded();
+    accounts_are_found_drained_suspended_and_cleared: "accounts" on Site::open();
+    registry_that_is_chosen_or_dropped_is_compared_and_not_served: "compare" on Site::open();
     hostile_names_are_shown_as_they_are: "ids" on Site::with_hostile_names();
     // The limit leaves time for a debug build and for other tests.
     views_of_a_large_registry_are_shown_in_time: "size" on Site::large(20_000, 1_000, Duration::from_secs(10));
