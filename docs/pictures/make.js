@@ -2,13 +2,13 @@
 // folder calls it.
 
 import { execFileSync, spawn } from "node:child_process";
-import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { cpSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { createInterface } from "node:readline";
 import { chromium } from "../../tests/console/node_modules/playwright-core/index.mjs";
 
-const HERE = import.meta.dirname ?? new URL(".", import.meta.url).pathname;
+const HERE = new URL(".", import.meta.url).pathname;
 const PROGRAMS = resolve("target/release");
 const WIDE = 920; // the width of a README, or a little more
 // The pages take the reader's own font; here that is one that every Debian has.
@@ -98,6 +98,95 @@ async function load(browser) {
   save(await page.screenshot({ clip: await between(page, "header", course), fullPage: true }), "load");
 }
 
+/** What an engineer on call may have set. */
+const STANDINGS = {
+  "acme/wa-emea-gb-2": { standing: "draining", reason: "the provider reports a low quality rating" },
+  "meridian/wa-ma-0004": { standing: "suspended", reason: "blocked by the provider, case 4711", until: "2099-01-01T00:00:00Z" },
+};
+/** Seconds of traffic before the picture of the view Now. */
+const TRAFFIC = Number(process.env.TRAFFIC ?? 150);
+
+/** Starts a daemon with the demo on ports of the system. Returns its process and the URLs of its listeners. */
+async function serve() {
+  const options = ["--registry", "config/demo", "--state", join(folder, "state"), "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"];
+  const daemon = spawn(join(PROGRAMS, "switchboard"), ["serve", ...options, "--log-format", "json"], { stdio: ["ignore", "ignore", "pipe"] });
+  for await (const line of createInterface({ input: daemon.stderr })) {
+    const { message, data, admin } = JSON.parse(line);
+    if (message !== "listening") continue;
+    daemon.stderr.resume();
+    return { daemon, data: `http://${data}`, admin: `http://${admin}` };
+  }
+  throw new Error("the daemon ended");
+}
+
+/** Sends selections whose rate goes up and down, until `isOver` returns true. */
+async function sendSelections(data, isOver) {
+  const countries = ["DE", "AT", "FR", "GB", "DZ", "JP", "BR", "ZA"];
+  for (let turn = 0; !isOver(); turn++) {
+    const batch = Math.round(40 + 25 * Math.sin(turn / 90) + 10 * Math.sin(turn / 17));
+    const ous = ["zurich", "london", "research"];
+    const query = (at) => `company=acme&channel=whatsapp&ou=${ous[at % 40 ? at % 2 : 2]}&country=${countries[(turn + at) % countries.length]}`;
+    await Promise.all(Array.from({ length: batch }, (_, at) => fetch(`${data}/v1/select?${query(at)}`).then((it) => it.arrayBuffer())));
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+}
+
+/** Shows each view of the console in both colour schemes. */
+async function showConsole(browser) {
+  const { daemon, data, admin } = await serve();
+  let isOver = false;
+  try {
+    for (const [account, standing] of Object.entries(STANDINGS)) {
+      const { status } = await fetch(`${admin}/v1/standings/${account}`, { method: "PUT", body: JSON.stringify(standing) });
+      if (status !== 200) throw new Error(`${account}: ${status}`);
+    }
+    const traffic = sendSelections(data, () => isOver);
+    const open = async (fragment) => {
+      const page = await browser.newPage({ viewport: { width: 1100, height: 760 }, deviceScaleFactor: 1.5, locale: "en-GB", bypassCSP: true });
+      await page.goto(`${admin}/#${fragment}`);
+      await page.addStyleTag({ content: FONT });
+      return page;
+    };
+    const both = async (page, name) => {
+      for (const colorScheme of ["light", "dark"]) {
+        await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
+        await page.waitForTimeout(2500); // a chart takes the colours at its next reading
+        save(await page.screenshot(), `console-${name}-${colorScheme}`);
+      }
+    };
+    const now = await open("now");
+    await now.waitForTimeout(TRAFFIC * 1000);
+    await both(now, "now");
+
+    const ask = await open("ask?company=acme&channel=whatsapp&ou=zurich&country=AT&exclude=wa-dach-at-1,wa-dach-ch-1");
+    await ask.getByRole("heading", { name: "The climb" }).waitFor();
+    await both(ask, "ask");
+
+    const map = await open("map?company=meridian&ou=nordics&channel=whatsapp&role=secondary&country=DZ");
+    await map.getByText(/^Algeria \(DZ\): /).first().waitFor();
+    await both(map, "map");
+
+    const accounts = await open("accounts?company=acme&channel=whatsapp&account=acme/wa-research-gb-1");
+    await accounts.getByRole("dialog").getByText(/^Answers /).waitFor();
+    await both(accounts, "accounts");
+
+    const compare = await open("compare");
+    const changed = join(folder, "registry");
+    cpSync("config/demo", changed, { recursive: true });
+    const file = join(changed, "acme/accounts.csv");
+    writeFileSync(file, readFileSync(file, "utf8").replace(/^((?:wa-research-gb-1|wa-dach-ch-1),.*-whatsapp),,,,$/gm, "$1,,,suspended,"));
+    await compare.locator("input[webkitdirectory]").setInputFiles(changed);
+    await compare.getByRole("button", { name: "Compare", exact: true }).click();
+    await compare.getByRole("heading", { name: "Decisions that change" }).waitFor();
+    await both(compare, "compare");
+    isOver = true;
+    await traffic;
+  } finally {
+    isOver = true;
+    daemon.kill();
+  }
+}
+
 async function opened(browser, path) {
   const page = await browser.newPage({ viewport: { width: WIDE, height: 1600 }, deviceScaleFactor: 2, colorScheme: "light" });
   await page.goto(`file://${path}`);
@@ -112,7 +201,7 @@ async function between(page, first, last, edge = 16) {
   return { x: 0, y, width: WIDE, height: bottom.y + bottom.height + edge - y };
 }
 
-const pictures = { explain, coverage, load };
+const pictures = { explain, coverage, load, console: showConsole };
 const browser = await chromium.launch({ executablePath: "/usr/bin/chromium" });
 try {
   for (const name of process.argv.length > 2 ? process.argv.slice(2) : Object.keys(pictures)) await pictures[name](browser);
