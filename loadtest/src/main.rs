@@ -24,8 +24,8 @@ Examples:
     --admin http://127.0.0.1:7401 --registry registry
 
 Built-in scenarios: steady, ramp, mixed, batch, reload-storm, standings-churn,
-slow-clients, new-connections, resumed-connections. Their files in
-loadtest/scenarios show every key.
+slow-clients, new-connections, resumed-connections, open-pages. Their files
+in loadtest/scenarios show every key.
 docs/loadtest.md describes the measurement.";
 
 /// Puts load on a Switchboard daemon, and reports latencies and errors as its clients see them; without a

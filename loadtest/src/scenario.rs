@@ -11,7 +11,7 @@ use std::{collections::BTreeSet, fs, num::NonZero, path::Path, time::Duration};
 use toml::de::{DeTable, DeValue};
 
 /// Name and text of each built-in scenario.
-pub const BUILTIN: [(&str, &str); 9] = [
+pub const BUILTIN: [(&str, &str); 10] = [
     ("steady", include_str!("../scenarios/steady.toml")),
     ("ramp", include_str!("../scenarios/ramp.toml")),
     ("mixed", include_str!("../scenarios/mixed.toml")),
@@ -21,6 +21,7 @@ pub const BUILTIN: [(&str, &str); 9] = [
     ("slow-clients", include_str!("../scenarios/slow-clients.toml")),
     ("new-connections", include_str!("../scenarios/new-connections.toml")),
     ("resumed-connections", include_str!("../scenarios/resumed-connections.toml")),
+    ("open-pages", include_str!("../scenarios/open-pages.toml")),
 ];
 
 /// The scenario of `loadtest soak`, which `loadtest run` does not offer.
@@ -28,6 +29,9 @@ const SOAK: &str = include_str!("../scenarios/soak.toml");
 
 /// Together with the other clients, the daemon accepts this number of connections from one address.
 const MAX_SLOW_CLIENTS: u32 = 2_000;
+
+/// The console is for some administrators at a time.
+const MAX_OPEN_PAGES: u32 = 100;
 
 /// A scenario. Every key but `about` is optional.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -83,6 +87,8 @@ pub struct Scenario {
     pub slow_clients: Option<SlowClients>,
     /// Adds clients that open a connection for each request.
     pub new_connections: Option<NewConnections>,
+    /// Repeats the requests of open pages of the console.
+    pub open_pages: Option<OpenPages>,
     /// Raises the rate step by step, and ignores `rate` and `duration`.
     pub sweep: Option<Sweep>,
     /// Limits of the figures. If a limit is not met, the command ends with exit code 1.
@@ -165,6 +171,14 @@ pub struct NewConnections {
     /// Whether clients resume the TLS session of an earlier connection.
     #[serde(default)]
     pub resume: bool,
+}
+
+/// Repeats the requests of open pages of the console.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OpenPages {
+    /// Number of pages.
+    pub count: NonZero<u32>,
 }
 
 /// Raises the rate until the p99 exceeds a limit, and then approaches the highest rate within the limit.
@@ -293,6 +307,8 @@ impl Scenario {
         }
         let is_right = self.slow_clients.is_none_or(|it| it.count.get() <= MAX_SLOW_CLIENTS);
         unless(is_right, "slow_clients.count", "must be 2,000 or less, because each is a thread")?;
+        let is_right = self.open_pages.is_none_or(|it| it.count.get() <= MAX_OPEN_PAGES);
+        unless(is_right, "open_pages.count", "must be 100 or less, because each is a thread")?;
         let is_right = self.timeout.0 <= Duration::from_secs(3_600);
         unless(is_right, "timeout", "must be 60m or less, because no client waits longer")?;
         let is_right = self.standings.is_none_or(|it| (0.01..=10_000.0).contains(&it.rate));

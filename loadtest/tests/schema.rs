@@ -127,8 +127,17 @@ fn docs_have_each_key_of_a_scenario() {
             keys.insert((table.clone(), key.to_owned()));
         }
     }
-    let tables =
-        ["mix", "registry", "reload", "standings", "slow_clients", "new_connections", "sweep", "demand"];
+    let tables = [
+        "mix",
+        "registry",
+        "reload",
+        "standings",
+        "slow_clients",
+        "new_connections",
+        "open_pages",
+        "sweep",
+        "demand",
+    ];
     for table in [""].into_iter().chain(tables) {
         let head = if table.is_empty() { String::new() } else { format!("[{table}]\n") };
         let text = format!("about = 'a'\n{head}unknown_key = 1");

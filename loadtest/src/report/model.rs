@@ -176,7 +176,7 @@ pub struct RateStep {
     /// Failures by kind. In the distributions: `timeout`, `connect`, `closed`, `malformed`,
     /// `unexpected_status`, `wrong_answer`. Of reloads, standings, other clients and the daemon, not in the
     /// distributions: `reload_not_written`, `reload_not_seen`, `metrics`, `daemon_ended`, `standing_refused`,
-    /// `standing_not_lifted`, `slow_client`, `new_connection`, `pin`.
+    /// `standing_not_lifted`, `slow_client`, `new_connection`, `open_page`, `pin`.
     pub errors: BTreeMap<String, Failures>,
     /// Number of right answers, or of right lines of batches, by rule or problem code.
     pub outcomes: BTreeMap<String, u64>,
@@ -252,7 +252,7 @@ pub struct Interval {
 pub struct Event {
     /// Time of the event, in seconds from the start of the step.
     pub at: f64,
-    /// Kind of the event: `reload`, `standing`, `slow_clients` or `new_connections`.
+    /// Kind of the event: `reload`, `standing`, `slow_clients`, `new_connections` or `open_pages`.
     pub kind: String,
     /// Description of the event for people.
     pub text: String,

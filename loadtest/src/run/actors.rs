@@ -4,6 +4,7 @@
 use super::{
     admin::{self, AdminClient, Metrics, TIMEOUT},
     context::{Context, CorruptReloads, StopFlag},
+    open_pages::show_page,
     scratch,
     slow_clients::{SlowRequests, run_slow_client},
     target::{FIRST_GENERATION, Instance, OwnDaemon, TestTarget},
@@ -52,6 +53,8 @@ pub(crate) struct ActorCounts {
     pub(crate) new_connections: u64,
     /// Number of those connections that resumed a TLS session.
     pub(crate) resumed: u64,
+    /// Number of requests of open pages.
+    pub(crate) page_requests: u64,
 }
 
 #[derive(Default)]
@@ -59,6 +62,8 @@ pub(super) struct ActorLog {
     pub(super) events: Vec<Event>,
     pub(super) errors: BTreeMap<String, Failures>,
     pub(super) counts: ActorCounts,
+    /// The longest durations of the requests of open pages, by path.
+    slowest: BTreeMap<String, Duration>,
 }
 
 pub(super) struct Actors<'a> {
@@ -97,6 +102,11 @@ impl Actors<'_> {
                 scope.spawn(move || self.on_cores(|| self.connect_anew(&target, new.rate, number)));
             }
         }
+        for number in 0..scenario.open_pages.map_or(0, |it| it.count.get()) {
+            if let Some(admin) = admin {
+                scope.spawn(move || self.on_cores(|| self.show_page(admin, number)));
+            }
+        }
         for number in 0..scenario.slow_clients.map_or(0, |it| it.count.get()) {
             let client = move || self.on_cores(|| self.run_slow_client(number));
             if let Err(error) = Builder::new().spawn_scoped(scope, client) {
@@ -110,6 +120,15 @@ impl Actors<'_> {
             let ActorCounts { new_connections, resumed, .. } = self.log.lock().counts;
             let text = format!("{new_connections} new connections, {resumed} of them with a resumed session");
             self.event(self.recording_from, "new_connections", text);
+        }
+        if let Some(pages) = self.context.scenario.open_pages {
+            let log = self.log.lock();
+            let slowest = |(path, most): (&String, &Duration)| format!("{path} {} ms", most.as_millis());
+            let slowest: Vec<String> = log.slowest.iter().map(slowest).collect();
+            let (count, requests) = (pages.count, log.counts.page_requests);
+            let text = format!("{count} pages, {requests} requests, the slowest: {}", slowest.join(", "));
+            drop(log);
+            self.event(self.recording_from, "open_pages", text);
         }
         if let Some(slow_clients) = self.context.scenario.slow_clients {
             let (count, connections) = (slow_clients.count, self.log.lock().counts.slow_connections);
@@ -262,6 +281,21 @@ impl Actors<'_> {
                 Err(error) => self.failed("new_connection", error.to_string()),
             }
         }
+    }
+
+    fn show_page(&self, admin: &AdminClient, number: u32) {
+        let report = |answered: Result<(&str, Duration), String>| match answered {
+            Ok((path, took)) => {
+                let mut log = self.log.lock();
+                log.counts.page_requests += 1;
+                let most = log.slowest.entry(path.to_owned()).or_default();
+                *most = took.max(*most);
+            }
+            // The stop may close a connection.
+            Err(_) if self.stop.is_set() => {}
+            Err(reason) => self.failed("open_page", reason),
+        };
+        show_page(&self.stop, admin, number, self.slow_requests.query(), &report);
     }
 
     fn run_slow_client(&self, number: u32) {

@@ -28,7 +28,7 @@ impl AdminClient {
         self.endpoint.url()
     }
 
-    fn send(&self, method: &str, path: &str, body: &str) -> Result<(u16, String)> {
+    pub(super) fn send(&self, method: &str, path: &str, body: &str) -> Result<(u16, String)> {
         self.endpoint.exchange(method, path, body, TIMEOUT).map_err(|error| error.to_string())
     }
 

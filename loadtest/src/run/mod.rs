@@ -6,6 +6,7 @@ mod admin;
 mod ceiling;
 mod context;
 pub mod machine;
+mod open_pages;
 mod options;
 mod requests;
 mod runner;

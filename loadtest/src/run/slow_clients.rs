@@ -50,6 +50,13 @@ impl SlowRequests {
         }
     }
 
+    /// Returns the query string of the first request, or an empty one.
+    pub(super) fn query(&self) -> &str {
+        let line = self.first().split(|byte| *byte == b'\r').next().unwrap_or_default();
+        let target = str::from_utf8(line).unwrap_or_default().split(' ').nth(1);
+        target.and_then(|target| target.split_once('?')).map_or("", |(_, query)| query)
+    }
+
     /// Returns the bytes of the first request.
     pub(super) fn first(&self) -> &[u8] {
         self.0.first().map_or(&[], |request| &request.bytes)

@@ -118,6 +118,15 @@ fn slow_clients_records_its_connections() {
 }
 
 #[test]
+fn open_pages_records_its_requests() {
+    let report = shortened("open-pages", set_low_rate);
+    for text in events(&report, "open_pages") {
+        assert!(text.starts_with("10 pages, ") && text.contains("/v1/coverage "), "{text}");
+    }
+    assert_eq!(events(&report, "open_pages").len(), 2);
+}
+
+#[test]
 fn new_connections_are_opened_beside_normal_clients() {
     for (name, resumes) in [("new-connections", false), ("resumed-connections", true)] {
         let report = shortened(name, set_low_rate);
