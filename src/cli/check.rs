@@ -7,13 +7,13 @@ use serde_json::{Value, json};
 use switchboard_model::{Region, UnixSeconds};
 use switchboard_pipeline::self_test::{CoveredSteps, TestCoverage, run_test};
 use switchboard_pipeline::test_coverage::{Suggestion, UncoveredStep};
-use switchboard_pipeline::{BuildFailure, BuildMode, BuiltSnapshot};
+use switchboard_pipeline::{BuildFailure, BuildMode, BuiltSnapshot, findings_json};
 use switchboard_registry::{Code, Files, Findings, Place, quoted_test};
 use switchboard_snapshot::Snapshot;
 
 use super::arguments::{CheckArguments, FormatArguments, OutputFormat};
 use super::output::{self, DIMMED, ERROR, HEADING, HELP, SUCCESS, count};
-use super::source::{ReadRegistry, findings_json, findings_text, now, read_snapshot, source_from_path};
+use super::source::{ReadRegistry, findings_text, now, read_snapshot, source_from_path};
 use super::{CommandError, Exit};
 
 /// The files of a snapshot, which has none.
@@ -68,7 +68,7 @@ pub(super) fn run(arguments: &CheckArguments) -> Result<Exit, CommandError> {
                 coverage.insert("unreached".to_owned(), uncovered_json(uncovered));
             }
             let mut whole = json!({
-                "findings": findings_json(all, files),
+                "findings": findings_json(all.iter(), files),
                 "errors": all.errors(),
                 "warnings": all.warnings(),
                 "tests": {"run": tests, "failed": failed},

@@ -1,5 +1,5 @@
 //! The sources that commands read: registries in folders and in databases, snapshot files, releases of fleets, and the
-//! demo registry; the findings of a registry as text and as JSON; and the clock.
+//! demo registry; the findings of a registry as text; and the clock.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -7,12 +7,13 @@ use std::time::SystemTime;
 
 use annotate_snippets::renderer::DecorStyle;
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
-use serde_json::{Value, json};
+use serde_json::Value;
 use switchboard_database::{Contents, Database, DatabaseError, Rows, is_database_url};
 use switchboard_model::UnixMillis;
 use switchboard_pipeline::build::open_tested;
 use switchboard_pipeline::{
     BuildFailure, BuildMode, BuiltSnapshot, DEMO_GENERATION, SnapshotSource, build_snapshot, demo_files,
+    findings_json,
 };
 use switchboard_registry::{
     self as registry, Code, Files, Finding, Findings, Label, ReadError, ReadLimits, Severity, Snippets,
@@ -186,11 +187,8 @@ impl FailedTests {
 
     /// Returns the findings of the failed tests alone, as a JSON array.
     pub(super) fn json(&self) -> Value {
-        let mut all = findings_json(&self.findings, &self.files);
-        if let Some(findings) = all.as_array_mut() {
-            findings.retain(|finding| finding.get("code") == Some(&Code::FailedTest.as_str().into()));
-        }
-        all
+        let failed = self.findings.iter().filter(|finding| finding.code == Code::FailedTest);
+        findings_json(failed, &self.files)
     }
 }
 
@@ -327,36 +325,4 @@ fn one(finding: &Finding, snippets: &mut Snippets<'_>, root: &Path, width: usize
     // The renderer would cut lines without regard to the underlined parts.
     let renderer = Renderer::styled().decor_style(DecorStyle::Ascii).term_width(UNLIMITED_WIDTH);
     format!("{first}{}\n\n", renderer.render(&[group]))
-}
-
-/// Renders findings as a JSON array.
-pub fn findings_json(findings: &Findings, files: &Files) -> Value {
-    let mut snippets = Snippets::new(files);
-    let mut one = |finding: &Finding| {
-        let Finding { place, code, message, help, span, .. } = finding;
-        let mut object = json!({
-            "file": &*place.file,
-            "line": place.line.max(1),
-            "severity": code.severity().to_string(),
-            "code": code.as_str(),
-            "message": message,
-            "help": help,
-        });
-        if let (true, Some(object)) = (place.has_no_file(), object.as_object_mut()) {
-            object.shift_remove("file");
-            object.shift_remove("line");
-            object.shift_insert(0, "entry".to_owned(), (&*place.file).into());
-        }
-        // Columns refer to the line of the finding. Without a quote of this line alone, they are left out.
-        if let (Some(quote), Some(object)) =
-            (snippets.find(place, span, DEFAULT_WIDTH), object.as_object_mut())
-            && quote.first_line == place.line
-            && !quote.text.contains('\n')
-        {
-            object.insert("column".to_owned(), quote.column.into());
-            object.insert("end_column".to_owned(), quote.end_column.into());
-        }
-        object
-    };
-    findings.iter().map(&mut one).collect()
 }

@@ -89,7 +89,7 @@ fn holds(old: &Files, new: &Files, seen: &mut BTreeSet<DecisionChange>) -> Resul
     }
     let snapshots = [compiled(old), compiled(new)];
     let mut comparison = Comparison::new(&snapshots[0], &snapshots[1], UnixSeconds(NOW));
-    let changes = find_changes(&mut comparison, Scope { roles: Roles::All, ..Scope::default() });
+    let changes = find_changes(&mut comparison, Scope { roles: Roles::All, ..Scope::default() }, &|| {});
     if changes.compared != asked.len() * Region::COUNT {
         return Err(format!("{} compared, not {} rows", changes.compared, asked.len()));
     }

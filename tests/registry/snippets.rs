@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use proptest::prelude::*;
-use switchboard::cli::source::{findings_json, findings_text};
+use switchboard::cli::source::findings_text;
+use switchboard_pipeline::findings_json;
 use switchboard_registry::{Code, Files, Findings, Snippets};
 
 use super::base::{Texts, files, read_and_check, replace, sound};
@@ -13,7 +14,7 @@ fn report_of(findings: &Findings, files: &Files) -> String {
     let text = findings_text(findings, files, Path::new("r"));
     let heads = text.lines().filter(|line| line.starts_with("\u{1b}[1mr/")).count();
     assert_eq!(heads, findings.len(), "{text}");
-    assert!(findings_json(findings, files).as_array().unwrap().len() == findings.len());
+    assert!(findings_json(findings.iter(), files).as_array().unwrap().len() == findings.len());
     text
 }
 

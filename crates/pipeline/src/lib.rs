@@ -23,12 +23,14 @@
 
 pub mod analysis;
 pub mod build;
+pub mod finding_json;
 mod reload;
 pub mod self_test;
 mod snapshot_source;
 pub mod test_coverage;
 
 pub use build::{BuildFailure, BuildMode, BuiltSnapshot, build_snapshot};
+pub use finding_json::findings_json;
 pub use reload::{GuardRefusal, HeldBack, HoldCause, Reload, build_reload, error_count, guard_snapshot};
 pub use snapshot_source::{
     DEMO_GENERATION, Fetched, OpenError, Opened, SnapshotSource, SourceError, SourceStamp, demo_files,

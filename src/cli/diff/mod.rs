@@ -10,11 +10,10 @@ use std::path::Path;
 
 use serde_json::{Map, Value, json};
 use switchboard_model::MAX_QUERY_BYTES;
-use switchboard_pipeline::analysis::compare::{
-    CandidateDifference, Cells, Change, ChangeGroup, Changes, Comparison, StepChange, find_changes,
-};
+use switchboard_pipeline::analysis::Scope;
+use switchboard_pipeline::analysis::change_json::{group_json, totals_json};
+use switchboard_pipeline::analysis::compare::{Change, Changes, Comparison, find_changes};
 use switchboard_pipeline::analysis::replay::{AnswerChange, Replay};
-use switchboard_pipeline::analysis::{Decision, DecisionTable, Scope};
 use switchboard_snapshot::Snapshot;
 
 use super::arguments::{DiffArguments, FormatArguments, OutputFormat, RoleChoice, ScopeArguments};
@@ -53,7 +52,7 @@ pub(super) fn run(arguments: &DiffArguments) -> Result<Exit, CommandError> {
         .map_err(|unknown| CommandError::usage(unknown.to_string()))?;
     let now = now().to_seconds();
     let mut comparison = Comparison::new(&old_snapshot, &new_snapshot, now);
-    let changes = find_changes(&mut comparison, scope);
+    let changes = find_changes(&mut comparison, scope, &|| {});
     let replay = match queries {
         None => None,
         Some(path) => {
@@ -64,7 +63,7 @@ pub(super) fn run(arguments: &DiffArguments) -> Result<Exit, CommandError> {
     };
     match format {
         OutputFormat::Text => {
-            let mut text = text::company_line(&old_snapshot, &new_snapshot);
+            let mut text = text::company_line(&comparison);
             text.extend(
                 failed.into_iter().filter_map(|(side, failed)| Some(failed_text(side, failed.as_ref()?))),
             );
@@ -99,8 +98,8 @@ pub(super) fn run(arguments: &DiffArguments) -> Result<Exit, CommandError> {
 pub(super) fn changes_text(old: &Snapshot, new: &Snapshot) -> String {
     let mut comparison = Comparison::new(old, new, now().to_seconds());
     let scope = Scope { companies: &[], channels: &[], ous: &[], roles: RoleChoice::All.into() };
-    let changes = find_changes(&mut comparison, scope);
-    text::company_line(old, new) + &text::render(&mut comparison, &changes, None)
+    let changes = find_changes(&mut comparison, scope, &|| {});
+    text::company_line(&comparison) + &text::render(&mut comparison, &changes, None)
 }
 
 /// Renders the failed tests of one side, with the reason of each.
@@ -160,29 +159,19 @@ fn write_json(
     changes: &Changes<'_>,
     replay: Option<&Replay<'_>>,
 ) -> io::Result<()> {
-    let counts = changes.counts();
-    let changed: usize = counts.iter().map(|(_, number)| number).sum();
-    let kinds: Map<String, Value> =
-        counts.iter().map(|(kind, number)| (kind.as_str().to_owned(), (*number).into())).collect();
     let head = [
-        (
-            "one_to_several_companies",
-            text::is_one_to_several(comparison.old.snapshot(), comparison.new.snapshot()).into(),
-        ),
+        ("one_to_several_companies", comparison.is_one_to_several().into()),
         ("old", source_json(old, comparison.old.snapshot())),
         ("new", source_json(new, comparison.new.snapshot())),
-        ("compared", changes.compared.into()),
-        ("unchanged", (changes.compared - changed).into()),
-        ("changes", kinds.into()),
     ];
     out.write_all(b"{\n")?;
-    for (name, value) in head {
+    for (name, value) in head.into_iter().chain(totals_json(changes)) {
         writeln!(out, "\"{name}\":{value},")?;
     }
     out.write_all(b"\"groups\":[")?;
     for (at, group) in changes.groups.iter().enumerate() {
         out.write_all(if at == 0 { b"\n" } else { b",\n" })?;
-        serde_json::to_writer(&mut *out, &group_json(comparison, group))?;
+        serde_json::to_writer(&mut *out, &group_json(comparison, group, usize::MAX))?;
     }
     out.write_all(b"\n]")?;
     if let Some(replay) = replay {
@@ -198,56 +187,6 @@ fn source_json((path, failed): (&Path, Option<&FailedTests>), snapshot: &Snapsho
         "digest": snapshot.digest(),
         "companies": snapshot.companies().len(),
         "failed_tests": failed.map_or_else(|| Value::Array(Vec::new()), FailedTests::json),
-    })
-}
-
-fn group_json(comparison: &mut Comparison<'_>, group: &ChangeGroup<'_>) -> Value {
-    let ChangeGroup { change, company, channel, role, old, new, cells } = group;
-    let mut value = Map::new();
-    value.insert("kind".into(), change.as_str().into());
-    value.insert("company".into(), (*company).into());
-    value.insert("channel".into(), (*channel).into());
-    value.insert("role".into(), role.as_str().into());
-    value.insert("decisions".into(), group.decisions().into());
-    value.insert("old".into(), decision_json(&comparison.old, old));
-    value.insert("new".into(), decision_json(&comparison.new, new));
-    if let (Change::Answer(StepChange::Accounts), Decision::Served(old), Decision::Served(new)) =
-        (change, old, new)
-        && let Some(difference) = comparison.difference(old, new)
-    {
-        let CandidateDifference { lost, gained, reweighted, altered } = &*difference;
-        let reweighted: Vec<Value> = reweighted
-            .iter()
-            .map(|(account, old, new)| json!({"account": account, "old": old, "new": new}))
-            .collect();
-        let parts = json!({"lost": lost, "gained": gained, "reweighted": reweighted, "altered": altered});
-        value.insert("accounts".into(), parts);
-    }
-    let cells_json = |Cells { ous, countries }: &Cells<'_>| {
-        let countries: Vec<&str> = countries.iter().map(|country| country.alpha2()).collect();
-        json!({"ous": ous, "countries": countries})
-    };
-    value.insert("where".into(), cells.iter().map(cells_json).collect());
-    value.into()
-}
-
-/// Returns the fields that a coverage has, and the available accounts.
-fn decision_json(table: &DecisionTable<'_>, decision: &Decision) -> Value {
-    let snapshot = table.snapshot();
-    let Some(served) = decision.served() else { return json!({"rule": decision.as_str()}) };
-    let weights = table.available(served).iter().map(|member| member.weight());
-    let accounts: Vec<Value> = table
-        .available_ids(decision)
-        .into_iter()
-        .zip(weights)
-        .map(|(account, weight)| json!({"account": account, "weight": weight}))
-        .collect();
-    json!({
-        "rule": decision.as_str(),
-        "climbed": served.climbed,
-        "ou": served.ou(snapshot),
-        "pool": served.pool(snapshot),
-        "accounts": accounts,
     })
 }
 

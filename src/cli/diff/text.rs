@@ -11,7 +11,6 @@ use switchboard_pipeline::analysis::compare::{
 };
 use switchboard_pipeline::analysis::replay::{AnswerChange, Replay, SelectionChange};
 use switchboard_pipeline::analysis::{Decision, DecisionTable};
-use switchboard_snapshot::Snapshot;
 
 use crate::cli::output::{ERROR, HEADING, SUCCESS, WARNING, count, ous_up};
 
@@ -25,19 +24,14 @@ const MAX_FOLDS: usize = 100;
 /// Maximum number of recorded queries that are named as examples.
 const MAX_EXAMPLE_LINES: usize = 3;
 
-/// Returns whether queries that leave out `company` are answered by the old snapshot, and refused by the new one.
-pub(super) fn is_one_to_several(old: &Snapshot, new: &Snapshot) -> bool {
-    old.only_company().is_some() && new.companies().len() > 1
-}
-
 /// Returns a line if the number of companies changes from one to several.
-pub(super) fn company_line(old: &Snapshot, new: &Snapshot) -> String {
-    if !is_one_to_several(old, new) {
+pub(super) fn company_line(comparison: &Comparison<'_>) -> String {
+    if !comparison.is_one_to_several() {
         return String::new();
     }
     format!(
         "{WARNING}the companies change from 1 to {}{WARNING:#}: queries that leave out `company` become bad_request\n",
-        new.companies().len()
+        comparison.new.snapshot().companies().len()
     )
 }
 

@@ -126,6 +126,12 @@ impl<'s> Comparison<'s> {
         difference.clone()
     }
 
+    /// Returns whether queries that leave out `company` are answered by the old snapshot, and refused by the new
+    /// one.
+    pub fn is_one_to_several(&self) -> bool {
+        self.old.snapshot().only_company().is_some() && self.new.snapshot().companies().len() > 1
+    }
+
     fn is_moved(&self, old: &ServingStep, new: &ServingStep) -> bool {
         let (before, now) = (self.old.snapshot(), self.new.snapshot());
         old.rule != new.rule || old.pool(before) != new.pool(now) || old.ou(before) != new.ou(now)
@@ -278,8 +284,13 @@ impl<'s> Cells<'s> {
     }
 }
 
-/// Compares every decision of both snapshots within a scope.
-pub fn find_changes<'s>(comparison: &mut Comparison<'s>, scope: Scope<'_>) -> Changes<'s> {
+/// Compares every decision of both snapshots within a scope. Calls `proceed` before it decides for each OU, so
+/// that a caller that no longer waits for the changes can unwind from there.
+pub fn find_changes<'s>(
+    comparison: &mut Comparison<'s>,
+    scope: Scope<'_>,
+    proceed: &dyn Fn(),
+) -> Changes<'s> {
     let mut changes = Changes::default();
     let (old, new) = (comparison.old.snapshot(), comparison.new.snapshot());
     for (company, [old_company, new_company]) in both(scope.companies(old), scope.companies(new)) {
@@ -303,6 +314,7 @@ pub fn find_changes<'s>(comparison: &mut Comparison<'s>, scope: Scope<'_>) -> Ch
                 changes.compared += ous.len() * Region::COUNT;
                 let mut rows: BTreeMap<(usize, usize), Vec<&str>> = BTreeMap::new();
                 for (ou, &[old_ou, new_ou]) in &ous {
+                    proceed();
                     let before = row_of(&mut comparison.old, old_company, channel, old_ou, role);
                     let now = row_of(&mut comparison.new, new_company, channel, new_ou, role);
                     rows.entry((before, now)).or_default().push(ou);
@@ -311,6 +323,7 @@ pub fn find_changes<'s>(comparison: &mut Comparison<'s>, scope: Scope<'_>) -> Ch
             }
         }
     }
+    proceed();
     // A stable sort keeps equal changes in the order of companies, channels, roles and OUs.
     changes.groups.sort_by_key(|group| group.change);
     changes

@@ -4,10 +4,11 @@
 //! This module contains no selection rules. [`DecisionTable`] runs the same selection as the daemon, once for
 //! all OUs whose chains begin at the same level.
 //!
-//! Reading order: [`decision`], [`scope`]; then [`compare`] (the differences between two snapshots),
-//! [`replay`] (the differences between the answers to recorded queries) and [`effect`] (the decisions that depend
-//! on one account).
+//! Reading order: [`decision`], [`scope`]; then [`compare`] (the differences between two snapshots), [`change_json`]
+//! (the same as JSON), [`replay`] (the differences between the answers to recorded queries) and [`effect`] (the
+//! decisions that depend on one account).
 
+pub mod change_json;
 pub mod compare;
 pub mod decision;
 pub mod effect;
