@@ -132,7 +132,7 @@ pub(super) fn build_checked(
         Err(rejection) => return Err(internal_fault(findings, &rejection)),
         Ok(None) => {}
         Ok(Some(untested)) => {
-            results = run_tests(&untested, &registry, now, mode, &mut findings);
+            results = run_tests(&untested, &registry, now, mode, &mut findings, progress);
             findings.sort_and_fold();
             if results.failed > 0 && mode != BuildMode::Inspect {
                 let TestResults { coverage, failed, .. } = results;
@@ -189,12 +189,14 @@ fn run_tests(
     now: UnixSeconds,
     mode: BuildMode,
     findings: &mut Findings,
+    progress: &dyn Progress,
 ) -> TestResults {
     let mut results = TestResults::default();
     for company in registry.companies.iter().filter(|company| !company.tests.is_empty()) {
         let dates = company.accounts.iter().filter_map(|account| account.available_from);
         let timeline = Timeline::new(dates, now);
         for test in &company.tests {
+            progress.report(BuildStage::Verifying, 0, 0);
             let stored = SnapshotTest {
                 company: company.id.to_string(),
                 name: test.name.to_string(),

@@ -22,7 +22,8 @@ use super::view::SnapshotTest;
 use switchboard_model::{Region, Role};
 use switchboard_registry::{Code, Findings, Place, Registry};
 
-/// A receiver of the progress of a build.
+/// A receiver of the progress of a build. A receiver may end the build by unwinding, as
+/// [`std::panic::resume_unwind`] does without a message.
 pub trait Progress: Sync {
     /// Receives the current stage. `done` of `total` accounts are processed. Both are 0 in a stage that does
     /// not count accounts.
