@@ -62,7 +62,7 @@ where
 {
     let (state, info) = (&Rc::new(ConnectionState::new(timeouts)), &info);
     let answer = service_fn(|request| {
-        state.on_request();
+        state.on_request(service.request_timeout(&request));
         Failpoint::from_headers(request.headers()).scope(async move {
             failpoint("connection");
             // hyper reads nothing after a CONNECT, because a tunnel would begin there.

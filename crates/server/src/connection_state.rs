@@ -139,10 +139,10 @@ impl ConnectionState {
         }
     }
 
-    /// Records that a request's head is complete.
+    /// Records that a request's head is complete. The service may give the request a time of its own.
     #[inline]
-    pub(crate) fn on_request(&self) {
-        self.wait(WaitsFor::Answer, self.timeouts.body);
+    pub(crate) fn on_request(&self, timeout: Option<Duration>) {
+        self.wait(WaitsFor::Answer, timeout.unwrap_or(self.timeouts.body));
     }
 
     /// Records that a request was answered.
@@ -240,7 +240,7 @@ mod tests {
         assert_eq!(left(&state), 10);
         state.on_bytes();
         assert_eq!((state.waits_for(), left(&state)), (WaitsFor::Head, 5));
-        state.on_request();
+        state.on_request(None);
         assert_eq!((state.waits_for(), left(&state)), (WaitsFor::Answer, 30));
         state.on_answer();
         assert_eq!((state.waits_for(), left(&state)), (WaitsFor::Request, 60));
@@ -261,11 +261,21 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn body_deadline_stays_when_bytes_arrive() {
         let state = ConnectionState::new(TIMEOUTS);
-        state.on_request();
+        state.on_request(None);
         assert_eq!(left(&state), 30);
         advance(Duration::from_secs(20)).await;
         state.on_bytes();
         assert_eq!((state.waits_for(), left(&state)), (WaitsFor::Answer, 10));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn time_of_one_request_does_not_concern_the_next() {
+        let state = ConnectionState::new(TIMEOUTS);
+        state.on_request(Some(Duration::from_secs(100)));
+        assert_eq!((state.waits_for(), left(&state)), (WaitsFor::Answer, 100));
+        state.on_answer();
+        state.on_request(None);
+        assert_eq!(left(&state), 30);
     }
 
     #[tokio::test(start_paused = true)]
@@ -294,7 +304,7 @@ mod tests {
     async fn timeout_starts_when_the_clock_is_read() {
         let state = ConnectionState::new(TIMEOUTS);
         let before = state.deadline();
-        state.on_request();
+        state.on_request(None);
         assert_eq!(state.deadline(), before);
         advance(Duration::from_secs(4)).await;
         assert_eq!(left(&state), 30);
@@ -313,7 +323,7 @@ mod tests {
         assert_eq!(left(&state), 1);
         advance(Duration::from_secs(20)).await;
         assert!(!state.extend_after_pause(Instant::now()), "bytes of the same head arrived");
-        state.on_request();
+        state.on_request(None);
         assert_eq!(left(&state), 30);
         advance(Duration::from_secs(40)).await;
         assert!(state.extend_after_pause(Instant::now()));
@@ -344,7 +354,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn drain_grace_waits_for_a_request_in_flight() {
         let state = ConnectionState::new(TIMEOUTS);
-        state.on_request();
+        state.on_request(None);
         state.on_drain();
         assert_eq!(state.grace_end(), None);
         state.on_answer();

@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use hyper::Request;
 use hyper::body::Incoming;
@@ -94,6 +94,13 @@ pub trait Service {
     #[inline]
     fn fast_path(&self, connection: &ConnectionInfo, bytes: &[u8], out: &mut Vec<u8>) -> Option<FastAnswer> {
         let _ = (connection, bytes, out);
+        None
+    }
+
+    /// Returns the longest time from the end of a request's head to its answer, for a request whose time is not
+    /// [`Timeouts::body`](super::Timeouts::body). The default returns `None`.
+    fn request_timeout(&self, request: &Request<Incoming>) -> Option<Duration> {
+        let _ = request;
         None
     }
 
