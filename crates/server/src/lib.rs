@@ -75,7 +75,7 @@ pub use listen::{InvalidAddress, ListenAddress, addresses_conflict};
 pub use response::{Clock, Problem, ProblemKind, Response, respond};
 pub use service::{BodyState, ConnectionInfo, ConnectionObserver, FastAnswer, Service};
 pub use simple_request::SimpleRequest;
-pub use socket::{BindError, BoundAddress, ListenSocket, Peer, Stream, Takeover, UnixBindFault};
+pub use socket::{BindError, BoundAddress, HangUp, ListenSocket, Peer, Stream, Takeover, UnixBindFault};
 pub use tls::{
     ClientCertificate, Established, Expiry, HandshakeOutcome, Handshakes, NameKind, SubjectName, Tls,
     TlsConfig, TlsFault, TlsFile, Validity, establish,

@@ -16,7 +16,7 @@ use std::fs::{self, File};
 use std::hash::{BuildHasher, RandomState};
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream as StdTcpStream};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream as StdUnixStream};
@@ -32,7 +32,7 @@ use nix::sys::socket::{getsockopt, setsockopt};
 use rustix::fs::{Access, CWD, FlockOperation, Mode, RenameFlags, access, fchmod, flock, renameat_with};
 use rustix::process::geteuid;
 use socket2::{Domain, SockAddr, SockFilter, SockRef, Socket, Type};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpListener as AsyncTcpListener, TcpStream, UnixListener as AsyncUnixListener, UnixStream};
 use tokio_rustls::server::TlsStream;
 
@@ -568,6 +568,20 @@ impl Stream {
         }
     }
 
+    /// Returns a handle that reports when the peer closes the connection, while a service works on a request and
+    /// does not read.
+    ///
+    /// # Errors
+    /// Returns the system's error if there are too many open files.
+    pub fn hang_up(&self) -> io::Result<HangUp> {
+        let socket = match self {
+            Stream::Tcp(stream) => stream.as_fd(),
+            Stream::Unix(stream) => stream.as_fd(),
+            Stream::Tls(stream) => stream.get_ref().0.as_fd(),
+        };
+        Ok(HangUp { socket: socket.try_clone_to_owned()? })
+    }
+
     /// Detaches a plain stream from the runtime of the calling thread.
     pub(crate) fn detach(self) -> io::Result<DetachedStream> {
         match self {
@@ -575,6 +589,29 @@ impl Stream {
             Stream::Tcp(stream) => stream.into_std().map(DetachedStream::Tcp),
             Stream::Unix(stream) => stream.into_std().map(DetachedStream::Unix),
         }
+    }
+}
+
+/// The socket of a [`Stream`], for waiting until the peer closes the connection. The connection stays open until
+/// this handle is dropped too.
+#[derive(Debug)]
+pub struct HangUp {
+    socket: OwnedFd,
+}
+
+impl HangUp {
+    /// Returns when the peer has closed the connection, or its sending side. Does not read bytes that have arrived.
+    ///
+    /// # Errors
+    /// Returns the system's error if the socket cannot be polled.
+    pub async fn wait(&self) -> io::Result<()> {
+        // Only the readiness is used, which is the same for every kind of socket.
+        let socket = UnixStream::from_std(StdUnixStream::from(self.socket.try_clone()?))?;
+        while !socket.ready(Interest::READABLE).await?.is_read_closed() {
+            // Bytes have arrived, and stay unread. Waits for the next event.
+            let _ = socket.try_io(Interest::READABLE, || Err::<(), _>(ErrorKind::WouldBlock.into()));
+        }
+        Ok(())
     }
 }
 
@@ -667,5 +704,29 @@ fn warn_on_error(what: &str, result: io::Result<()>) {
             %error,
             "{what}; connections that begin now may be lost (a sandbox may forbid the socket option)"
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::time::timeout;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn hang_up_is_the_end_of_the_peer_and_not_its_bytes() {
+        let (mut peer, stream) = UnixStream::pair().unwrap();
+        let mut stream = Stream::Unix(stream);
+        let hang_up = stream.hang_up().unwrap();
+        peer.write_all(b"a").await.unwrap();
+        assert!(timeout(Duration::from_millis(50), hang_up.wait()).await.is_err(), "the peer is there");
+        drop(peer);
+        hang_up.wait().await.unwrap();
+        // A later call finds the same, and the byte was not read.
+        hang_up.wait().await.unwrap();
+        assert_eq!(stream.read_u8().await.unwrap(), b'a');
     }
 }
