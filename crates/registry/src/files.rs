@@ -127,6 +127,49 @@ impl Files {
         Ok(Files { entries })
     }
 
+    /// Creates the files of a registry from a list of all files in a folder, with their paths relative to the
+    /// folder. Passes over what [`Files::read_dir`] passes over.
+    ///
+    /// ```
+    /// use switchboard_registry::Files;
+    ///
+    /// let text = "[[ou]]\nid = \"acme\"\n";
+    /// let list = [("acme/company.toml", text), ("README.md", "# Acme"), (".git/HEAD", "ref: x")];
+    /// let files = Files::from_list(list.map(|(path, text)| (path.to_owned(), text.as_bytes().to_vec())));
+    /// assert_eq!(files.iter().count(), 1);
+    /// ```
+    pub fn from_list(list: impl IntoIterator<Item = (String, Vec<u8>)>) -> Files {
+        let mut entries = BTreeMap::new();
+        let mut folders: BTreeMap<String, Vec<(String, Entry)>> = BTreeMap::new();
+        for (path, content) in list {
+            let content = |path: &str| Entry::File(if is_known(path) { content } else { Vec::new() });
+            let Some((folder, name)) = path.split_once('/') else {
+                if !path.starts_with("..") && !is_passed_over(&path) {
+                    let entry = content(&path);
+                    entries.insert(path.into(), entry);
+                }
+                continue;
+            };
+            let (name, entry) = match name.split_once('/') {
+                Some((inner, _)) => (inner, Entry::Folder),
+                None => (name, content(&path)),
+            };
+            if !name.starts_with("..") && !is_passed_over(name) {
+                folders.entry(folder.to_owned()).or_default().push((name.to_owned(), entry));
+            }
+        }
+        for (folder, inner) in folders {
+            let is_company = inner.iter().any(|(name, entry)| {
+                *entry != Entry::Folder && almost(name, files_of_company(&folder).iter().copied()).is_some()
+            });
+            if !folder.starts_with("..") && (!is_passed_over(&folder) || is_company) {
+                let path = |name: &str| Arc::from(format!("{folder}/{name}"));
+                entries.extend(inner.into_iter().map(|(name, entry)| (path(&name), entry)));
+            }
+        }
+        Files { entries }
+    }
+
     /// Adds a file, or replaces its content.
     pub fn insert(&mut self, path: impl Into<Arc<str>>, content: impl Into<Vec<u8>>) {
         self.entries.insert(path.into(), Entry::File(content.into()));
@@ -501,8 +544,7 @@ fn list_registry(root: &Path) -> Result<Vec<FoundFile>, ReadError> {
             }
             continue;
         }
-        // Tools keep many kinds of files in folders with a dot, so that only the settings make a company.
-        let of_company = if entry.path.starts_with('.') { &[SETTINGS_FILE][..] } else { &COMPANY_FILES };
+        let of_company = files_of_company(&entry.path);
         match list_folder(&entry.absolute_path, Some(&entry.path)) {
             // A folder with a file of a company is a company, whatever its name.
             Ok(inner) if !is_skipped || inner.iter().any(|file| file.is_meant_as(of_company)) => {
@@ -518,6 +560,12 @@ fn list_registry(root: &Path) -> Result<Vec<FoundFile>, ReadError> {
     }
     found.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(found)
+}
+
+/// Returns the names of the files that make a folder a company although its name is passed over. Tools keep many
+/// kinds of files in folders with a dot, so that only the settings make such a folder a company.
+fn files_of_company(folder: &str) -> &'static [&'static str] {
+    if folder.starts_with('.') { &[SETTINGS_FILE] } else { &COMPANY_FILES }
 }
 
 /// Lists the registry's own folder or the folder of a company. Of the registry's own folder, also lists
