@@ -175,7 +175,7 @@ const QUERY: &str = r#"{"company":"COMPANY","channel":"sms","ou":"root","country
 const STANDING: &str = r#"{"standing":"draining","reason":"test"}"#;
 
 /// Every route of both listeners.
-pub(crate) const ROUTES: [Route; 20] = [
+pub(crate) const ROUTES: [Route; 21] = [
     route("GET", "/v1/select?company=COMPANY&channel=sms&ou=root&country=GB", "", Some("select"), 200),
     route("HEAD", "/v1/select?company=COMPANY&channel=sms&ou=root&country=GB", "", Some("select"), 200),
     route("POST", "/v1/select", QUERY, Some("select"), 200),
@@ -192,6 +192,8 @@ pub(crate) const ROUTES: [Route; 20] = [
     whole("/v1/accounts/COMPANY/one", Some("read")),
     whole("/status", Some("read")),
     whole("/v1/coverage", Some("read")),
+    // A body that is no form is refused after the caller was authorized.
+    Route { method: "POST", status: 415, ..whole("/v1/compare", Some("read")) },
     whole("/metrics", Some("metrics")),
     whole("/livez", None),
     whole("/readyz", None),

@@ -27,6 +27,7 @@ mod balancers;
 mod build_snapshot;
 mod cli;
 mod clients;
+mod compare;
 mod console_coverage;
 mod console_page;
 mod corruption;

@@ -15,6 +15,8 @@ pub(super) const TEXT: &str = "text/plain; charset=utf-8";
 pub(super) const READ: &str = "GET, HEAD";
 /// Methods of a path that reads a query from the URL or from the body.
 pub(super) const QUERY: &str = "GET, HEAD, POST";
+/// Path of the comparison of a registry.
+pub(super) const COMPARE: &str = "/v1/compare";
 /// Path of the list of standings.
 pub(super) const STANDINGS: &str = "/v1/standings";
 /// Path of the standing of one account, as in the documentation.
@@ -34,7 +36,7 @@ pub(super) const DATA_PATHS: [(&str, &str); 5] = [
 ];
 
 /// All paths of the admin listener with their methods, as in the header `Allow`.
-pub(super) const ADMIN_PATHS: [(&str, &str); 13] = [
+pub(super) const ADMIN_PATHS: [(&str, &str); 14] = [
     ("/", READ),
     ("/assets/{file}", READ),
     ("/metrics", READ),
@@ -48,6 +50,7 @@ pub(super) const ADMIN_PATHS: [(&str, &str); 13] = [
     (ACCOUNT, READ),
     ("/v1/explain", QUERY),
     ("/v1/coverage", READ),
+    (COMPARE, "POST"),
 ];
 
 /// A listener of the daemon.

@@ -31,6 +31,7 @@ use super::tls::{TlsError, TlsFiles, WatchedTls};
 use crate::access::audit::{AuditEvent, AuditLog, AuditRecord, AuditSettings};
 use crate::access::{Access, AccessEvent, PrincipalsError, file::MAX_FILE_BYTES};
 use crate::api::access_log::AccessLog;
+use crate::api::admin::CompareLimits;
 use crate::api::{admin, data};
 use crate::config::{ExposedError, LogFormat, OverlapError, Settings, check_overlap};
 use crate::runtime::fleet::{
@@ -269,7 +270,7 @@ pub fn run(settings: Settings, logs: &LogQueue) -> Result<(), StartError> {
     let has_principals = settings.principals.is_some();
     let limits = ConnectionLimits::for_process(&settings);
     let mut signals = Signals::new()?;
-    let mut app = App::bind_within(settings, limits)?;
+    let mut app = App::bind_within(settings, limits, CompareLimits::default())?;
     let (reload, last_reload) = (app.reload.clone(), Arc::clone(&app.last_reload));
     // A slow source, or one that is still being copied, must not delay a stop.
     if let Some(first_poll) = app.first_poll.take()
@@ -307,10 +308,23 @@ impl App {
     /// Fails if an inherited socket, the journal or the address of the admin listener cannot be used.
     pub fn bind(settings: Settings) -> Result<App, StartError> {
         let limits = ConnectionLimits::for_process(&settings);
-        App::bind_within(settings, limits)
+        App::bind_within(settings, limits, CompareLimits::default())
     }
 
-    fn bind_within(mut settings: Settings, limits: ConnectionLimits) -> Result<App, StartError> {
+    /// Does the same as [`bind`](Self::bind), with these limits of `/v1/compare`.
+    ///
+    /// # Errors
+    /// Fails as [`bind`](Self::bind).
+    pub fn bind_with_compare_limits(settings: Settings, compare: CompareLimits) -> Result<App, StartError> {
+        let limits = ConnectionLimits::for_process(&settings);
+        App::bind_within(settings, limits, compare)
+    }
+
+    fn bind_within(
+        mut settings: Settings,
+        limits: ConnectionLimits,
+        compare: CompareLimits,
+    ) -> Result<App, StartError> {
         let started = Instant::now();
         let sockets = InheritedSockets::from_env()?;
         // A passed socket replaces the addresses of its listener.
@@ -440,6 +454,7 @@ impl App {
             access: access.clone().map(|access| (access, telemetry.add_access())),
             admin_hosts: settings.admin_host.clone(),
             audit: audit.clone(),
+            compare,
             access_log: AccessLog::new("admin", settings.access_log),
             fleet: fleet.clone(),
             status: Arc::new(Status {

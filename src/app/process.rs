@@ -86,12 +86,13 @@ impl ConnectionLimits {
         limits
     }
 
-    /// Divides the free descriptors. The admin listener gets an eighth, from 4 to 64. Of the rest, eight
+    /// Divides the free descriptors. The admin listener gets an eighth of them as its connections, from 4 to 64, each
+    /// with a second descriptor that reports the end of its peer. Of the rest, eight
     /// ninths (at least 4) are for data connections. One ninth is for connections that are rejected with an
     /// answer.
     fn share(descriptors: usize, workers: usize, data: usize, peer: usize) -> ConnectionLimits {
         let admin = (descriptors / 8).clamp(MIN_CONNECTIONS, MAX_ADMIN_CONNECTIONS);
-        let max_data = (descriptors.saturating_sub(admin) * 8 / 9).max(MIN_CONNECTIONS);
+        let max_data = (descriptors.saturating_sub(2 * admin) * 8 / 9).max(MIN_CONNECTIONS);
         if data <= max_data {
             return ConnectionLimits { workers, data, peer, admin };
         }
@@ -242,13 +243,13 @@ mod tests {
             (limits.data, limits.peer, limits.admin)
         };
         assert_eq!(share(1_000_000, 10_000, 2_500), (10_000, 2_500, 64));
-        assert_eq!(share(990, 10_000, 2_500), (823, 205, 64));
-        assert_eq!(share(24, 10_000, 2_500), (17, 4, 4));
+        assert_eq!(share(990, 10_000, 2_500), (766, 191, 64));
+        assert_eq!(share(24, 10_000, 2_500), (14, 3, 4));
         assert_eq!(share(0, 10_000, 0), (4, 0, 4));
         assert_eq!(share(24, 3, 2), (3, 2, 4));
         for descriptors in 20..20_000 {
             let (data, _, admin) = share(descriptors, usize::MAX / 8, 1);
-            assert!(data + (data / 8).clamp(2, 64) + admin <= descriptors, "{descriptors}");
+            assert!(data + (data / 8).clamp(2, 64) + 2 * admin <= descriptors, "{descriptors}");
         }
     }
 }

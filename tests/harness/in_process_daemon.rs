@@ -3,6 +3,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use socket2::{Domain, SockRef, Socket, Type};
+use switchboard::api::admin::CompareLimits;
 use switchboard::app::{App, RunningApp};
 use switchboard::config::Settings;
 use switchboard::runtime::{Store, WatchMode};
@@ -46,6 +47,11 @@ impl InProcessDaemon {
         let daemon = InProcessDaemon::empty(settings);
         daemon.store.swap(small_registry::snapshot(7, &["acme"]));
         daemon
+    }
+
+    /// Serves no snapshot with these settings and these limits of a comparison.
+    pub(crate) fn with_compare_limits(settings: Settings, limits: CompareLimits) -> InProcessDaemon {
+        InProcessDaemon::run(App::bind_with_compare_limits(settings, limits).unwrap())
     }
 
     /// Serves no snapshot with these settings.

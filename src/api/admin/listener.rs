@@ -17,6 +17,7 @@ use tokio::task::{AbortHandle, JoinSet, LocalSet, yield_now};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::background::Background;
+use super::compare::Comparisons;
 use super::service::{AdminContext, AdminService};
 use crate::telemetry::TlsListener;
 
@@ -101,7 +102,8 @@ impl AdminListener {
         let (stop, stopped) = watch::channel(false);
         let thread = thread::Builder::new().name("admin".to_owned()).spawn(move || {
             let handshakes = tls.map(|tls| Rc::new(Handshakes::new(tls, TIMEOUTS.header)));
-            let state = (Rc::new(context), Rc::new(background));
+            let comparisons = Comparisons::new(context.compare, Arc::clone(&context.telemetry));
+            let state = (Rc::new(context), Rc::new(background), Rc::new(comparisons));
             let served = run(self.sockets, state, stopped, max_connections, handshakes);
             LocalSet::new().block_on(&runtime, served);
         })?;
@@ -121,7 +123,7 @@ impl Drop for AdminServer {
 
 async fn run(
     sockets: Vec<ListenSocket>,
-    (context, background): (Rc<AdminContext>, Rc<Background>),
+    (context, background, comparisons): (Rc<AdminContext>, Rc<Background>, Rc<Comparisons>),
     mut stopped: watch::Receiver<bool>,
     max_connections: usize,
     handshakes: Option<Rc<Handshakes>>,
@@ -160,6 +162,8 @@ async fn run(
                     let service = AdminService {
                         context: Rc::clone(&context),
                         background: Rc::clone(&background),
+                        comparisons: Rc::clone(&comparisons),
+                        hang_up: stream.hang_up().ok(),
                         last_request: Rc::clone(&last_request),
                     };
                     let connection = ConnectionInfo::new(peer);

@@ -5,14 +5,17 @@
 mod accounts;
 mod background;
 mod body;
+mod compare;
 mod coverage;
 mod effect;
 mod explain;
 mod listener;
+mod multipart;
 mod service;
 mod standings;
 mod text_match;
 
+pub use compare::CompareLimits;
 pub use listener::{AdminListener, AdminServer};
 pub use service::{AdminContext, LastFailure, StatusSource};
 

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use hyper::body::{Body as _, Incoming};
 use hyper::http::request::Parts;
@@ -14,19 +14,21 @@ use switchboard_model::UnixMillis;
 use switchboard_server::failpoint::failpoint;
 use switchboard_server::response::{INTERNAL, NOT_FOUND};
 use switchboard_server::{
-    BodyState, ConnectionInfo, Peer, Problem, ProblemKind, Response, Service, catch_panic_async, respond,
+    BodyState, ConnectionInfo, HangUp, Peer, Problem, ProblemKind, Response, Service, catch_panic_async,
+    respond,
 };
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::background::Background;
+use super::compare::{CompareLimits, Comparisons};
 use super::{accounts, coverage, explain, standings};
 use crate::access::audit::{AuditLog, DenialReason};
 use crate::access::{Access, Caller, Need, Permission};
 use crate::api::JSON;
 use crate::api::access_log::{AccessLog, OTHER};
 use crate::api::authorization::{Denied, authorize, check_host, check_origin, credential, record_denial};
-use crate::api::routes::{self, ACCOUNTS, ADMIN_PATHS, ListenerKind, STANDINGS, TEXT};
+use crate::api::routes::{self, ACCOUNTS, ADMIN_PATHS, COMPARE, ListenerKind, STANDINGS, TEXT};
 use crate::console;
 use crate::runtime::standings::{JournalState, StandingCounts};
 use crate::runtime::{Fleet, Standings, Store};
@@ -61,6 +63,8 @@ pub struct AdminContext {
     pub audit: Option<AuditLog>,
     /// The replica, if a fleet is the source.
     pub fleet: Option<Fleet>,
+    /// The limits of a comparison.
+    pub compare: CompareLimits,
     /// The access log, if requests are logged.
     pub access_log: Option<AccessLog>,
 }
@@ -87,11 +91,18 @@ pub(super) struct AdminService {
     pub(super) context: Rc<AdminContext>,
     /// The thread that computes what takes long.
     pub(super) background: Rc<Background>,
+    pub(super) comparisons: Rc<Comparisons>,
+    /// Reports the end of the peer. `None` if the process had no file descriptor left.
+    pub(super) hang_up: Option<HangUp>,
     /// Time of the last request on the connection.
     pub(super) last_request: Rc<Cell<Instant>>,
 }
 
 impl Service for AdminService {
+    fn request_timeout(&self, request: &Request<Incoming>) -> Option<Duration> {
+        (request.uri().path() == COMPARE).then(|| self.comparisons.request_timeout())
+    }
+
     async fn handle(&self, connection: &ConnectionInfo, request: Request<Incoming>) -> (Response, BodyState) {
         let started = Instant::now();
         self.last_request.set(started);
@@ -99,7 +110,7 @@ impl Service for AdminService {
         let logged =
             log.map(|log| (log, request.method().clone(), ListenerKind::Admin.known(request.uri().path())));
         let body_state = if request.body().is_end_stream() { BodyState::Read } else { BodyState::Unread };
-        let answered = catch_panic_async(answer(&self.context, &self.background, connection, request)).await;
+        let answered = catch_panic_async(answer(self, connection, request)).await;
         let (response, body_state, caller) = answered.unwrap_or_else(|| {
             self.context.telemetry.count_panic();
             (Problem::new(&INTERNAL).into_response(), body_state, None)
@@ -140,6 +151,7 @@ fn need(method: &Method, path: &str) -> Result<Option<Need>, Problem> {
         "/metrics" => Some(Need::whole(Permission::Metrics)),
         "/status" | "/v1/coverage" => Some(Need::whole(Permission::Read)),
         "/v1/explain" => Some(Need::of(Permission::Explain)),
+        COMPARE => Some(Need::whole(Permission::Read)),
         _ => None,
     })
 }
@@ -163,12 +175,12 @@ fn authorized(
 
 /// Returns the answer, the state of the body, and the caller, if it is known.
 async fn answer(
-    context: &AdminContext,
-    background: &Background,
+    service: &AdminService,
     connection: &ConnectionInfo,
     request: Request<Incoming>,
 ) -> (Response, BodyState, Option<Caller>) {
     failpoint("answer");
+    let AdminService { context, background, comparisons, hang_up, .. } = service;
     let (head, body) = request.into_parts();
     let body_state = if body.is_end_stream() { BodyState::Read } else { BodyState::Unread };
     // Pages in a browser reach an open listener through DNS. With principals they have no token.
@@ -196,7 +208,7 @@ async fn answer(
     }
     if is_of(STANDINGS, path) {
         let query = head.uri.query().unwrap_or_default();
-        let AdminContext { store, standings, .. } = context;
+        let AdminContext { store, standings, .. } = &**context;
         let request = (&head.method, &head.headers);
         let caller_and_peer = (caller.as_ref(), connection.peer);
         return match standings::answer(caller_and_peer, store, standings, request, path, query, body).await {
@@ -208,6 +220,7 @@ async fn answer(
     let answered = match path {
         "/v1/explain" => explain::answer(background, &context.store, caller.clone(), &head, body).await,
         "/v1/coverage" => coverage::answer(background, &context.store, &head).await,
+        COMPARE => comparisons.answer(&context.store, &head, body, hang_up.as_ref()).await,
         _ if is_of(ACCOUNTS, path) => accounts::answer(background, &context.store, &head, body).await,
         _ => Ok(at_once(context, path, &head.headers)),
     };

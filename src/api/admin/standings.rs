@@ -237,7 +237,7 @@ pub(super) fn key(folder: &str, path: &str) -> Option<AccountKey> {
 }
 
 /// Returns the company of a list, or `None` for the list of all companies. The query has no other field.
-fn company(query: &str) -> Result<Option<Cow<'_, str>>, Problem> {
+pub(super) fn company(query: &str) -> Result<Option<Cow<'_, str>>, Problem> {
     let bad = |detail: &'static str| Err(bad_request(detail));
     let mut fields = query.split('&').filter(|field| !field.is_empty());
     let (field, more) = (fields.next(), fields.next());
