@@ -39,7 +39,7 @@ pub(super) struct Asset {
 }
 
 /// All files, with their names and media types.
-const FILES: [(&str, &str, &str); 15] = [
+const FILES: [(&str, &str, &str); 16] = [
     ("style.css", CSS, include_str!("assets/style.css")),
     ("uplot.css", CSS, include_str!("assets/vendor/uplot.css")),
     ("icon.svg", SVG, include_str!("assets/icon.svg")),
@@ -54,6 +54,7 @@ const FILES: [(&str, &str, &str); 15] = [
     ("map.js", JAVASCRIPT, map::SCRIPT),
     ("map_view.js", JAVASCRIPT, include_str!("assets/map_view.js")),
     ("accounts.js", JAVASCRIPT, include_str!("assets/accounts.js")),
+    ("compare.js", JAVASCRIPT, include_str!("assets/compare.js")),
     ("app.js", JAVASCRIPT, include_str!("assets/app.js")),
 ];
 

@@ -9,7 +9,8 @@ use serde_json::{Map, Value, json};
 use super::assets::{Asset, modules, path_of};
 
 /// The views, by the names in the fragment of the URL, with their titles.
-const VIEWS: [(&str, &str); 4] = [("now", "Now"), ("ask", "Ask"), ("map", "Map"), ("accounts", "Accounts")];
+const VIEWS: [(&str, &str); 5] =
+    [("now", "Now"), ("ask", "Ask"), ("map", "Map"), ("accounts", "Accounts"), ("compare", "Compare")];
 
 /// The page with its policy.
 pub(super) struct Page {

@@ -127,7 +127,10 @@ fn page_and_table_have_one_word_for_an_ou() {
     let script = page.rsplit_once("<script type=\"module\">").unwrap().1;
     for text in [texts, script, &coverage(&["--company", "acme", "--role", "all"])] {
         for other in [" unit", "Organizational", " level ", " levels"] {
-            let found = text.replace("organizational unit (OU)", "").replace("units of the map", "").replace("units: ", "");
+            let found = text
+                .replace("organizational unit (OU)", "")
+                .replace("units of the map", "")
+                .replace("units: ", "");
             assert!(!found.contains(other), "{other}");
         }
     }

@@ -9,8 +9,9 @@ import * as now from "now";
 import * as ask from "ask";
 import * as accounts from "accounts";
 import * as map from "map_view";
+import * as compare from "compare";
 
-const VIEWS = { now, ask, map, accounts };
+const VIEWS = { now, ask, map, accounts, compare };
 const view = document.querySelector("#view");
 const session = document.querySelector("#session");
 const links = [...document.querySelectorAll("nav a")];
