@@ -469,7 +469,7 @@ fn large_registry_is_listed_and_its_effects_are_stated_at_once() {
 }
 
 #[test]
-#[ignore = "compiles a million accounts, about a minute"]
+#[ignore = "measures a million accounts, which needs the machine for itself"]
 fn million_accounts_are_listed_within_200_ms_long() {
     let (lists, effects) = times_of(1_000_000, 10_000, 2_000);
     println!("lists {lists:?}, effects {effects:?}");
