@@ -517,9 +517,8 @@ fn comparison_does_not_delay_others() {
     let old = acme();
     let limits = CompareLimits { max_time: Duration::from_secs(3), ..CompareLimits::default() };
     let daemon = serve_within(old.path(), limits);
-    let long = long_registry();
+    let (admin, long) = (daemon.admin, long_registry());
     thread::scope(|scope| {
-        let admin = daemon.admin;
         let comparison = scope.spawn(|| post_to(admin, TARGET, TYPE, &long));
         let (mut rounds, mut longest) = (0, Duration::ZERO);
         let mut data = daemon.client();
