@@ -63,7 +63,7 @@ impl Context<'_> {
             actors.stop.set();
             measured
         })?;
-        let ActorLog { events, errors, counts } = actors.finish();
+        let ActorLog { events, errors, counts, .. } = actors.finish();
         let mut step = measured.step;
         step.events = events;
         step.errors.extend(errors);
