@@ -28,8 +28,10 @@ function cutOff() {
     while (region && !/auto|scroll/.test(getComputedStyle(region).overflowX)) region = region.parentElement;
     if (!region && (box.right > innerWidth + 1 || box.left < -1)) found.push(`outside the page: ${name(it)}`);
     // Text that runs out of its box, over what is beside it.
-    if (it.clientWidth > 0 && getComputedStyle(it).overflowX === "visible" && it.scrollWidth > it.clientWidth + 1) found.push(`wider than its box: ${name(it)}`);
-    for (let around = it; around && around !== document.body; around = around.parentElement) {
+    if (!/^(INPUT|SELECT)$/.test(it.tagName) && it.clientWidth > 0 && getComputedStyle(it).overflowX === "visible" && it.scrollWidth > it.clientWidth + 1) found.push(`wider than its box: ${name(it)}`);
+    // A field scrolls its own text.
+    const first = /^(INPUT|TEXTAREA|SELECT)$/.test(it.tagName) ? it.parentElement : it;
+    for (let around = first; around && around !== document.body; around = around.parentElement) {
       const { overflowX, overflowY, clipPath } = getComputedStyle(around);
       if (clipPath !== "none" || around.getBoundingClientRect().width <= 1) break;
       const cutX = /hidden|clip/.test(overflowX) && around.scrollWidth > around.clientWidth + 1;

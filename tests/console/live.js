@@ -35,8 +35,8 @@ await scenario(async (browser) => {
   const before = await generation();
   edit("acme/accounts.csv", "+4915123456701", "+4915123456702");
   const after = await until("a new generation", async () => (await generation()) > before && generation());
-  await page.getByRole("status").getByText(after.toLocaleString("en")).waitFor();
-  await now.getByText(after.toLocaleString("en")).first().waitFor();
+  await page.getByRole("status").getByText(String(after)).waitFor();
+  await now.getByText(String(after)).first().waitFor();
 
   edit("acme/company.toml", 'parent = "dach"', 'parent = "dech"');
   await now.getByText(/unknown_parent/).first().waitFor();
