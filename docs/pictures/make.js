@@ -141,8 +141,8 @@ async function showConsole(browser) {
       if (status !== 200) throw new Error(`${account}: ${status}`);
     }
     const traffic = sendSelections(data, () => isOver);
-    const open = async (fragment) => {
-      const page = await browser.newPage({ viewport: { width: 1100, height: 760 }, deviceScaleFactor: 1.5, locale: "en-GB", bypassCSP: true });
+    const open = async (fragment, height = 900) => {
+      const page = await browser.newPage({ viewport: { width: 1280, height }, deviceScaleFactor: 1.25, locale: "en-GB", bypassCSP: true });
       await page.goto(`${admin}/#${fragment}`);
       await page.addStyleTag({ content: FONT });
       return page;
@@ -158,11 +158,11 @@ async function showConsole(browser) {
     await now.waitForTimeout(TRAFFIC * 1000);
     await both(now, "now");
 
-    const ask = await open("ask?company=acme&channel=whatsapp&ou=zurich&country=AT&exclude=wa-dach-at-1,wa-dach-ch-1");
+    const ask = await open("ask?company=acme&channel=whatsapp&ou=zurich&country=AT&exclude=wa-dach-at-1,wa-dach-ch-1", 1400);
     await ask.getByRole("heading", { name: "The climb" }).waitFor();
     await both(ask, "ask");
 
-    const map = await open("map?company=meridian&ou=nordics&channel=whatsapp&role=secondary&country=DZ");
+    const map = await open("map?company=meridian&ou=nordics&channel=whatsapp&role=secondary&country=DZ&find=nordics", 1400);
     await map.getByText(/^Algeria \(DZ\): /).first().waitFor();
     await both(map, "map");
 

@@ -1,7 +1,7 @@
 // A large registry: every view shows its data in time, from the first byte and from another view.
 
-import { equal, fault, open, scenario, until } from "./browser.js";
-import { enter, views } from "./states.js";
+import { fault, open, scenario } from "./browser.js";
+import { views } from "./states.js";
 
 const limit = Number(process.env.CONSOLE_LIMIT_MS);
 
