@@ -44,7 +44,7 @@ fn page_names_its_files_and_allows_nothing_else() {
         assert_eq!(file.header("cache-control"), Some("public, max-age=31536000, immutable"), "{name}");
         transferred += file.body.len();
         let etag = file.header("etag").unwrap();
-        assert!(name.contains(etag.trim_matches('"')), "{name} has its digest");
+        assert!(name.contains(etag.trim_start_matches("W/").trim_matches('"')), "{name} has its digest");
         let mut client = HttpClient::connect(daemon.admin);
         client.heads = true; // 304 has no body, whatever its length
         client.send(format!("GET {name} HTTP/1.1\r\nHost: localhost\r\nIf-None-Match: {etag}\r\n\r\n"));

@@ -4,7 +4,7 @@
 use std::fmt::Write;
 
 use hyper::HeaderMap;
-use hyper::header::{ACCEPT, CONTENT_TYPE};
+use hyper::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE};
 use switchboard_server::response::{NOT_FOUND, UNSUPPORTED_MEDIA_TYPE};
 use switchboard_server::{Problem, Response, respond};
 
@@ -137,13 +137,25 @@ pub(super) fn not_found(listener: ListenerKind, path: &str) -> Problem {
     Problem::new(&NOT_FOUND).with_detail(detail)
 }
 
-/// Checks the media type of a body. Accepts nearly every type, because `curl -d` and many other clients state
-/// the type of a form. `accept` is the media type for the header `Accept` of the problem.
+/// Checks the media type and the encoding of a body. Accepts nearly every type, because `curl -d` and many other
+/// clients state the type of a form. `accept` is the media type for the header `Accept` of the problem.
 pub(super) fn check_media_type(headers: &HeaderMap, accept: &'static str) -> Result<(), Problem> {
+    check_encoding(headers)?;
     match headers.get(CONTENT_TYPE) {
         Some(stated) if is_other_format(stated.as_bytes()) => {
             let problem = Problem::new(&UNSUPPORTED_MEDIA_TYPE).with_header(ACCEPT, accept);
             Err(problem.with_detail("Multipart bodies and XML are not read. Send JSON."))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Checks that a body has no content encoding.
+pub(super) fn check_encoding(headers: &HeaderMap) -> Result<(), Problem> {
+    match headers.get(CONTENT_ENCODING) {
+        Some(coding) if !coding.as_bytes().eq_ignore_ascii_case(b"identity") => {
+            let problem = Problem::new(&UNSUPPORTED_MEDIA_TYPE).with_header(ACCEPT_ENCODING, "identity");
+            Err(problem.with_detail("Send the body without a content encoding."))
         }
         _ => Ok(()),
     }

@@ -75,8 +75,9 @@ impl Asset {
             path: format!("{ASSETS_FOLDER}{stem}-{hex}.{extension}"),
             media_type,
             gzip: compressed(&plain),
-            // A digest has no character that a header cannot have.
-            etag: HeaderValue::from_str(&format!("\"{hex}\"")).unwrap_or(HeaderValue::from_static("\"\"")),
+            // Weak, because the compressed form has the same. A digest has no character that a header cannot have.
+            etag: HeaderValue::from_str(&format!("W/\"{hex}\""))
+                .unwrap_or(HeaderValue::from_static("W/\"\"")),
             integrity: format!("sha256-{}", STANDARD.encode(digest)),
             plain,
         }

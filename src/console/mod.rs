@@ -43,7 +43,7 @@ pub(crate) fn answer(path: &str, request: &HeaderMap) -> Option<Response> {
 
 /// Returns the answer with a file, compressed where the client accepts gzip, or 304 where it has the file.
 fn file(asset: &Asset, request: &HeaderMap, cache: &'static str) -> Response {
-    let has_it = request.get(IF_NONE_MATCH).is_some_and(|known| known == asset.etag());
+    let has_it = has_version(request, asset.etag());
     let is_gzip = accepts_gzip(request);
     let mut response = match (has_it, is_gzip) {
         (true, _) => respond(304, asset.media_type(), Bytes::new()),
@@ -60,6 +60,17 @@ fn file(asset: &Asset, request: &HeaderMap, cache: &'static str) -> Response {
         headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     }
     response
+}
+
+/// Returns whether the client has this version, by the weak comparison of RFC 9110, 13.1.2.
+fn has_version(request: &HeaderMap, etag: &HeaderValue) -> bool {
+    let etag = etag.to_str().unwrap_or_default();
+    let known = request.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
+    let opaque = |tag: &str| tag.strip_prefix("W/").unwrap_or(tag).to_owned();
+    known
+        .flat_map(|value| value.split(','))
+        .map(str::trim)
+        .any(|tag| tag == "*" || opaque(tag) == opaque(etag))
 }
 
 /// Returns whether a request accepts gzip, without a weight of 0 (RFC 9110, 12.5.3).
@@ -99,8 +110,16 @@ mod tests {
     fn a_browser_that_has_a_file_gets_no_body() {
         let first = answer("/", &headers("gzip")).unwrap();
         let etag = first.headers()[ETAG].clone();
-        let again = answer("/", &HeaderMap::from_iter([(IF_NONE_MATCH, etag)])).unwrap();
-        assert_eq!(again.status(), 304);
-        assert!(!again.headers().contains_key(CONTENT_ENCODING));
+        let strong = etag.to_str().unwrap().trim_start_matches("W/").to_owned();
+        for known in
+            [etag.to_str().unwrap().to_owned(), strong.clone(), format!("\"x\", {strong}"), "*".to_owned()]
+        {
+            let known = HeaderValue::from_str(&known).unwrap();
+            let again = answer("/", &HeaderMap::from_iter([(IF_NONE_MATCH, known)])).unwrap();
+            assert_eq!(again.status(), 304);
+            assert!(!again.headers().contains_key(CONTENT_ENCODING));
+        }
+        let other = HeaderMap::from_iter([(IF_NONE_MATCH, HeaderValue::from_static("\"x\""))]);
+        assert_eq!(answer("/", &other).unwrap().status(), 200);
     }
 }

@@ -295,7 +295,7 @@ impl Actors<'_> {
             Err(_) if self.stop.is_set() => {}
             Err(reason) => self.failed("open_page", reason),
         };
-        show_page(&self.stop, admin, number, self.slow_requests.query(), &report);
+        show_page(&self.stop, admin, number, self.slow_requests.query(), report);
     }
 
     fn run_slow_client(&self, number: u32) {

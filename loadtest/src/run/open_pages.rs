@@ -47,7 +47,7 @@ pub(super) fn show_page(
     admin: &AdminClient,
     number: u32,
     query: &str,
-    report: &dyn Fn(Result<(&str, Duration), String>),
+    report: impl Fn(Result<(&str, Duration), String>),
 ) {
     let requests = requests(number, query);
     // The pages are not opened at the same moment.

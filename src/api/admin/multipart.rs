@@ -9,6 +9,8 @@ use memchr::memmem::{self, Finder};
 use switchboard_server::Problem;
 use switchboard_server::response::{BAD_REQUEST, UNSUPPORTED_MEDIA_TYPE};
 
+use crate::api::routes::check_encoding;
+
 /// The only media type that is read, as in the header `Accept`.
 const MEDIA_TYPE: &str = "multipart/form-data";
 /// Maximum length of a boundary in bytes (RFC 2046, 5.1.1).
@@ -37,8 +39,9 @@ pub(super) struct FileParts<'b> {
 /// Returns the boundary that the header `Content-Type` states.
 ///
 /// # Errors
-/// Returns `unsupported_media_type` for another type, and `bad_request` for a type without a valid boundary.
+/// Returns `unsupported_media_type` for another type or encoding, and `bad_request` for a type without a valid boundary.
 pub(super) fn boundary(headers: &HeaderMap) -> Result<String, Problem> {
+    check_encoding(headers)?;
     let stated = headers.get(CONTENT_TYPE).map_or(&b""[..], |value| value.as_bytes());
     let (essence, parameters) = match memchr::memchr(b';', stated) {
         Some(at) => stated.split_at(at),

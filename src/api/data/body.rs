@@ -6,9 +6,8 @@ use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use hyper::HeaderMap;
 use hyper::body::{Body as _, Incoming};
-use hyper::header::{ACCEPT_ENCODING, CONTENT_ENCODING};
 use switchboard_model::MAX_QUERY_BYTES;
-use switchboard_server::response::{BAD_REQUEST, BODY_TOO_LARGE, UNSUPPORTED_MEDIA_TYPE};
+use switchboard_server::response::{BAD_REQUEST, BODY_TOO_LARGE};
 use switchboard_server::{MemoryBudget, Problem, RequestClass, Reservation};
 
 use crate::api::JSON;
@@ -51,14 +50,7 @@ impl BodyKind {
 
     /// Checks the media type and the encoding of the body.
     pub(super) fn check(self, headers: &HeaderMap) -> Result<(), Problem> {
-        check_media_type(headers, self.media_type())?;
-        match headers.get(CONTENT_ENCODING) {
-            Some(coding) if !coding.as_bytes().eq_ignore_ascii_case(b"identity") => {
-                let problem = Problem::new(&UNSUPPORTED_MEDIA_TYPE).with_header(ACCEPT_ENCODING, "identity");
-                Err(problem.with_detail("Send the body without a content encoding."))
-            }
-            _ => Ok(()),
-        }
+        check_media_type(headers, self.media_type())
     }
 
     /// Reads the whole body. Returns the body with its reservation of memory, which the caller holds until

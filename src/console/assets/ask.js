@@ -92,11 +92,11 @@ export function show(root, params) {
       values[name] = event.target.value;
       if (list) suggest();
     };
-    return html`<label><span>${label}</span>
-      <input name=${name} .value=${values[name]} placeholder=${hint} autocomplete="off" autocapitalize="off" spellcheck="false"
+    return html`<div><label><span>${label}</span>
+      <input name=${name} .value=${values[name]} aria-describedby=${`hint-${name}`} autocomplete="off" autocapitalize="off" spellcheck="false"
         list=${list ? `known-${name}` : nothing} inputmode=${name === "phone" ? "tel" : nothing} @input=${input}>
-      ${list ? html`<datalist id=${`known-${name}`}>${list.map((it) => html`<option value=${it}></option>`)}</datalist>` : nothing}
-    </label>`;
+      ${list ? html`<datalist id=${`known-${name}`}>${list.map((it) => html`<option value=${it}></option>`)}</datalist>` : nothing}</label>
+      <small class="note" id=${`hint-${name}`}>${hint}</small></div>`;
   }
 
   function draw() {
