@@ -534,6 +534,26 @@ fn comparison_does_not_delay_others() {
     });
 }
 
+/// Beyond the limit on connections, idle ones are closed, and not the one that waits for a comparison.
+#[test]
+fn connection_that_waits_for_its_comparison_is_not_closed_for_others() {
+    let old = acme();
+    let limits = CompareLimits { max_time: Duration::from_secs(3), ..CompareLimits::default() };
+    let daemon = serve_within(old.path(), limits);
+    let mut client = HttpClient::connect(daemon.admin);
+    client.post(TARGET, TYPE, long_registry());
+    wait_until("the comparison runs", || !is_free(&daemon));
+    let others: Vec<HttpClient> = (0..70)
+        .map(|_| {
+            let mut other = HttpClient::connect(daemon.admin);
+            assert_eq!(other.get("/livez").status, 200);
+            other
+        })
+        .collect();
+    client.answer().refuses(503, "overloaded");
+    drop(others);
+}
+
 /// A client that closes its sending side ends its comparison, and can still read that.
 #[test]
 fn client_that_closes_its_sending_side_is_taken_to_have_gone() {

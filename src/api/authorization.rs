@@ -145,7 +145,7 @@ impl Denied {
             ),
             DenialReason::NoPermission => Problem::new(&FORBIDDEN),
             DenialReason::OtherOrigin => Problem::new(&FORBIDDEN).with_detail(
-                "The header Origin names another host or port than the header Host. \
+                "The header Origin names another host or port than the header Host, or Sec-Fetch-Site another site. \
                  Pages of other sites may not send requests to this listener.",
             ),
             DenialReason::UnknownHost => Problem::new(&FORBIDDEN).with_detail(
@@ -161,8 +161,16 @@ impl Denied {
 }
 
 /// Checks that a request of a page in a browser comes from a page of this listener: an `Origin` must name the
-/// host and the port of `Host`.
+/// host and the port of `Host`. A browser sends no `Origin` with an image or a frame, but says that another site
+/// asks. A link to the page itself is followed.
 pub(super) fn check_origin(head: &Parts) -> Result<(), Denied> {
+    let has = |name: &str, value: &str| head.headers.get(name).is_some_and(|it| it == value);
+    let is_other_site = has("sec-fetch-site", "cross-site") || has("sec-fetch-site", "same-site");
+    let is_link =
+        has("sec-fetch-mode", "navigate") && has("sec-fetch-dest", "document") && head.uri.path() == "/";
+    if is_other_site && !is_link {
+        return Err(Denied::anonymous(DenialReason::OtherOrigin));
+    }
     let mut origins = head.headers.get_all(ORIGIN).iter();
     let Some(origin) = origins.next() else { return Ok(()) };
     let own = host(head).filter(|_| origins.next().is_none());
@@ -252,6 +260,17 @@ mod tests {
             assert_eq!(checked.is_ok(), is_own, "{host} {origin}");
         }
         assert!(check_origin(&head("/", &[("host", "a")])).is_ok());
+        let fetched = |target: &str, site: &str, mode: &str, dest: &str| {
+            let headers =
+                [("host", "a"), ("sec-fetch-site", site), ("sec-fetch-mode", mode), ("sec-fetch-dest", dest)];
+            check_origin(&head(target, &headers)).is_ok()
+        };
+        assert!(fetched("/status", "same-origin", "cors", "empty"));
+        assert!(fetched("/status", "none", "navigate", "document"));
+        assert!(fetched("/", "cross-site", "navigate", "document"), "a link to the page");
+        assert!(!fetched("/", "cross-site", "navigate", "iframe"));
+        assert!(!fetched("/status", "cross-site", "no-cors", "image"));
+        assert!(!fetched("/status", "same-site", "navigate", "document"));
         let two = [("host", "a"), ("origin", "http://a"), ("origin", "http://a")];
         assert!(check_origin(&head("/", &two)).is_err());
     }

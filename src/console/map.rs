@@ -176,8 +176,8 @@ fn world_map(countries: &[CountryCell<'_>]) -> Markup {
         div.tools {
             button type="button" data-key="+" aria-label="Zoom in" { "+" }
             button type="button" data-key="-" aria-label="Zoom out" { "−" }
-            button type="button" data-key="0" { "World" }
-            button type="button" { "Country" }
+            button type="button" data-key="0" { "Whole world" }
+            button type="button" { "Zoom to country" }
         }
         svg viewBox=(MAP_VIEW) role="img" aria-label="World map, colored by rule. The table has the same data" {
             defs {

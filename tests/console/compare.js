@@ -1,7 +1,7 @@
 // Compare: a folder that is chosen or dropped, a company alone, what is no registry, and what is too large. Nothing is put
 // in service.
 
-import { mkdirSync, truncateSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { equal, open, scenario, until, url } from "./browser.js";
 import { changedRegistry, enter } from "./states.js";
@@ -33,9 +33,25 @@ await scenario(async (browser) => {
   await main.getByText(/^\d+ files of 2 companies, [\d.]+ KiB\.$/).waitFor();
   equal(sent(), 0, "requests before the button");
   await compare();
-  await main.getByRole("heading", { name: /becomes? an? error|become errors/ }).first().waitFor();
+  await main.getByRole("heading", { name: "Become errors" }).waitFor();
+  await main.getByRole("button", { name: /^\d+ (becomes an error|become errors)$/ }).waitFor();
+  await main.getByRole("heading", { name: "Correct the tests first" }).waitFor();
   await main.getByText("research", { exact: true }).first().waitFor();
   await main.getByRole("cell", { name: /acme\/tests\.toml:\d+/ }).first().waitFor();
+
+  // The result stays while another view is shown.
+  await page.getByRole("link", { name: "Now", exact: true }).click();
+  await page.getByRole("heading", { name: "Snapshot" }).waitFor();
+  await page.getByRole("link", { name: "Compare", exact: true }).click();
+  await main.getByRole("heading", { name: "Become errors" }).waitFor();
+
+  // A browser cannot read a file that has changed after its choice.
+  const file = join(changed, "acme/accounts.csv");
+  writeFileSync(file, `${readFileSync(file, "utf8")}\n`);
+  const asked = sent();
+  await compare();
+  await main.getByRole("alert").getByText("The files have changed").waitFor();
+  equal(sent(), asked, "requests for files that have changed");
 
   // One company alone is compared alone.
   await choose(join(changed, "acme"));

@@ -22,7 +22,7 @@ function edit(file, from, to) {
 await scenario(async (browser) => {
   const page = await open(browser);
   const now = page.getByRole("main");
-  await now.getByText("Nothing needs attention").waitFor();
+  await now.getByText("The daemon is well").waitFor();
   await page.evaluate(() => (window.sameDocument = true));
 
   equal(await standing("PUT", "wa-emea-gb-1", { standing: "draining", reason: REASON }), 200, "the status of a standing");
@@ -41,9 +41,9 @@ await scenario(async (browser) => {
   edit("acme/company.toml", 'parent = "dach"', 'parent = "dech"');
   await now.getByText(/unknown_parent/).first().waitFor();
   await now.getByText(/acme\/company\.toml:\d+/).first().waitFor();
-  equal(await now.getByText("Nothing needs attention").count(), 0, "while acme is broken, lines that say nothing needs attention");
+  equal(await now.getByText("The daemon is well").count(), 0, "while acme is broken, lines that say it is well");
   edit("acme/company.toml", 'parent = "dech"', 'parent = "dach"');
-  await now.getByText("Nothing needs attention").waitFor();
+  await now.getByText("The daemon is well").waitFor();
 
   equal(await page.evaluate(() => window.sameDocument), true, "the document was not loaded again");
   equal(await page.locator("main script, main b b").count(), 0, "elements made from a reason");

@@ -69,10 +69,16 @@ impl Companies {
 
     /// Returns the companies that are held back with the reason, from `/status`. The gauge has their number.
     fn held_back(&self) -> Vec<String> {
-        let status = self.0.daemon.status();
-        let held = status["held_back"].as_array().unwrap();
-        assert_eq!(self.0.daemon.metric("switchboard_companies_held_back"), held.len() as f64);
-        held.iter().map(|held| format!("{} {}", text(&held["company"]), text(&held["reason"]))).collect()
+        let held = RefCell::new(Vec::new());
+        // A reload may end between the two readings.
+        self.0.within("the gauge has the number of companies", || {
+            let status = self.0.daemon.status();
+            let all = status["held_back"].as_array().unwrap().iter();
+            *held.borrow_mut() =
+                all.map(|held| format!("{} {}", text(&held["company"]), text(&held["reason"]))).collect();
+            self.0.daemon.metric("switchboard_companies_held_back") == held.borrow().len() as f64
+        });
+        held.into_inner()
     }
 
     fn rejections(&self, stage: &str) -> f64 {

@@ -18,7 +18,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::background::Background;
 use super::compare::Comparisons;
-use super::service::{AdminContext, AdminService};
+use super::service::{AdminContext, AdminService, LastRequest};
 use crate::telemetry::TlsListener;
 
 /// Timeouts of admin connections. They are short, because the listener accepts few connections.
@@ -158,7 +158,8 @@ async fn run(
                     if open.len() >= max_connections {
                         evict(&mut open);
                     }
-                    let last_request = Rc::new(Cell::new(Instant::now()));
+                    let now = Cell::new(Instant::now());
+                    let last_request = Rc::new(LastRequest { at: now, is_open: Cell::new(false) });
                     let service = AdminService {
                         context: Rc::clone(&context),
                         background: Rc::clone(&background),
@@ -186,15 +187,19 @@ async fn run(
 
 /// An open connection of the admin listener.
 struct Connection {
-    /// Time of the last request on the connection.
-    last_request: Rc<Cell<Instant>>,
+    last_request: Rc<LastRequest>,
     task: AbortHandle,
 }
 
 /// Closes the connection that has been idle for the longest time, so that idle connections do not block
 /// probes.
 fn evict(open: &mut Vec<Connection>) {
-    let longest = open.iter().enumerate().min_by_key(|(_, connection)| connection.last_request.get());
+    // A connection that waits for an answer is not idle.
+    let idle = |connection: &Connection| {
+        let LastRequest { at, is_open } = &*connection.last_request;
+        (is_open.get(), at.get())
+    };
+    let longest = open.iter().enumerate().min_by_key(|(_, connection)| idle(connection));
     if let Some((at, _)) = longest {
         open.swap_remove(at).task.abort();
     }

@@ -86,6 +86,14 @@ pub struct LastFailure {
     pub findings: Vec<String>,
 }
 
+/// What a connection did last.
+pub(super) struct LastRequest {
+    /// Time at which the last request arrived, or was answered.
+    pub(super) at: Cell<Instant>,
+    /// Whether it is not answered yet.
+    pub(super) is_open: Cell<bool>,
+}
+
 /// Answers the requests of one connection.
 pub(super) struct AdminService {
     pub(super) context: Rc<AdminContext>,
@@ -94,8 +102,8 @@ pub(super) struct AdminService {
     pub(super) comparisons: Rc<Comparisons>,
     /// Reports the end of the peer. `None` if the process had no file descriptor left.
     pub(super) hang_up: Option<HangUp>,
-    /// Time of the last request on the connection.
-    pub(super) last_request: Rc<Cell<Instant>>,
+    /// The last request on the connection.
+    pub(super) last_request: Rc<LastRequest>,
 }
 
 impl Service for AdminService {
@@ -105,12 +113,15 @@ impl Service for AdminService {
 
     async fn handle(&self, connection: &ConnectionInfo, request: Request<Incoming>) -> (Response, BodyState) {
         let started = Instant::now();
-        self.last_request.set(started);
+        self.last_request.at.set(started);
+        self.last_request.is_open.set(true);
         let log = self.context.access_log.as_ref().filter(|log| log.is_due());
         let logged =
             log.map(|log| (log, request.method().clone(), ListenerKind::Admin.known(request.uri().path())));
         let body_state = if request.body().is_end_stream() { BodyState::Read } else { BodyState::Unread };
         let answered = catch_panic_async(answer(self, connection, request)).await;
+        self.last_request.at.set(Instant::now());
+        self.last_request.is_open.set(false);
         let (response, body_state, caller) = answered.unwrap_or_else(|| {
             self.context.telemetry.count_panic();
             (Problem::new(&INTERNAL).into_response(), body_state, None)

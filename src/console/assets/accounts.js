@@ -1,12 +1,12 @@
 // Lists accounts by filters, and drains, suspends and clears one after a statement of what that does.
 
 import { html, nothing, render } from "lit-html";
-import { get, post, send } from "api";
+import { get, post, send, withQuery } from "api";
 import { ago, chip, country as nameOf, debounce, emptyBox, facts, id, mayBePhone, number, percent, plural, problemBox, saveState, utc } from "ui";
 
 const PAGE = 100; // accounts
 const REFRESH_MS = 5000;
-const MAX_COUNTRIES = 8; // countries of a unit that the statement names
+const MAX_COUNTRIES = 8; // countries of an OU that the statement names
 const MAX_REASON_BYTES = 1024;
 
 const FILTERS = ["text", "company", "channel", "pool", "country", "condition"];
@@ -132,10 +132,14 @@ export function show(root, params) {
         <td>${it.pool ? id(it.pool) : it.user ? html`<span class="note">user</span> ${id(it.user)}` : html`<span class="note">spare</span>`}</td><td class="right">${number(it.weight)}</td></tr>`)}</tbody></table></div>`;
   }
 
+  const isFiltered = () => FILTERS.some((name) => filters[name].trim());
+  const clearButton = () => html`<button type="button" @click=${clearFilters}>Clear filters</button>`;
+
   function pager() {
     const { found, accounts } = list;
     const last = offset + accounts.length;
     return html`<div class="pager"><p role="status">${found === 0 ? "No account" : accounts.length === found ? plural(found, "account") : `${number(offset + 1)} to ${number(last)} of ${plural(found, "account")}`}</p>
+      ${isFiltered() ? clearButton() : nothing}
       ${found > PAGE
         ? html`<button type="button" ?disabled=${offset === 0} @click=${() => turnTo(Math.max(0, offset - PAGE))}>Previous</button>
             <button type="button" ?disabled=${last >= found} @click=${() => turnTo(offset + PAGE)}>Next</button>`
@@ -143,16 +147,14 @@ export function show(root, params) {
   }
 
   function draw() {
-    const isFiltered = FILTERS.some((name) => filters[name].trim());
-    const clear = html`<p class="buttons"><button type="button" @click=${clearFilters}>Clear filters</button></p>`;
-    const nothingFound = () => isFiltered
-      ? html`${emptyBox("No account matches", "Every filter must fit an account. Remove one, or look for a shorter part of an id, an address or a user.")}${clear}`
+    const nothingFound = () => isFiltered()
+      ? emptyBox("No account matches", "Every filter must fit an account. Remove one, or look for a shorter part of an id, an address or a user.")
       : emptyBox("The snapshot has no account", "Add accounts to the registry. The list shows them after the next reload.");
     render(html`
       <h1>Accounts</h1>
       <p class="lead">Every account of the snapshot in service, with its condition now. Choose one to see what depends on it, and to drain or suspend it.</p>
       ${list || problem ? form() : html`<p class="lead">Reading…</p>`}
-      ${problem ? html`${problemBox(problem, load)}${isFiltered && problem.status < 500 ? clear : nothing}` : nothing}
+      ${problem ? html`${problemBox(problem, load)}${isFiltered() && !list ? html`<p class="buttons">${clearButton()}</p>` : nothing}` : nothing}
       ${list ? html`<section class="card" aria-busy=${isBusy ? "true" : "false"}>${pager()}${list.accounts.length ? table() : nothingFound()}</section>` : nothing}`, page);
   }
 
@@ -230,7 +232,9 @@ class Panel {
   }
 
   choose(change) {
-    Object.assign(this, { change, failure: null, done: null, reason: "", end: "" });
+    // A standing that is in force is changed from its present reason and end.
+    const { reason = "", until } = (change !== "clear" && this.found.standing) || {};
+    Object.assign(this, { change, failure: null, done: null, reason, end: until ? localTime(until) : "" });
     this.draw();
     this.dialog.querySelector(change === "clear" ? ".change button.main" : ".change textarea")?.focus();
   }
@@ -258,6 +262,7 @@ class Panel {
     this.isBusy = false;
     if (failure) {
       this.failure = failure;
+      this.mayNot ||= failure.status === 403;
     } else {
       Object.assign(this, { change: null, done: { change, reach: answer?.reach } });
       this.changed();
@@ -280,7 +285,7 @@ class Panel {
     const { found, problem, dialog } = this;
     render(html`
       <header><h2 id="account-title">${id(this.account)}</h2><button type="button" @click=${() => dialog.close()}>Close</button></header>
-      <p class="state">${found ? chip(found.condition) : nothing}</p>
+      <p class="state">${found ? html`<span>${chip(found.condition)}${found.by ? (found.by === "registry" ? " by the registry" : " by a live standing") : nothing}</span>${links(found)}` : nothing}</p>
       ${problem ? problemBox(problem, () => this.load()) : nothing}
       ${found ? html`<div class="statement">${statement(found)}</div>${this.outcome()}${this.change ? this.form() : this.actions()}${fields(found)}` : problem ? nothing : html`<p class="note">Reading…</p>`}`, dialog);
   }
@@ -288,8 +293,8 @@ class Panel {
   actions() {
     const { standing } = this.found;
     const button = (change) => {
-      const { verb } = CHANGES[change];
-      return html`<button type="button" class=${change === "suspended" ? "danger" : ""} data-change=${change} ?disabled=${this.mayNot} @click=${() => this.choose(change)}>${change === "clear" ? "Clear the standing" : verb}…</button>`;
+      const label = change === "clear" ? "Clear the standing" : change === standing?.standing ? "Change the reason or the end" : CHANGES[change].verb;
+      return html`<button type="button" class=${change === "suspended" ? "danger" : ""} data-change=${change} ?disabled=${this.mayNot} @click=${() => this.choose(change)}>${label}…</button>`;
     };
     return html`<p class="buttons">${button("draining")}${button("suspended")}${standing ? button("clear") : nothing}</p>
       ${this.mayNot ? html`<p class="note">This token may not change standings. Forget it and enter one of a principal with the permission standings.</p>` : nothing}`;
@@ -308,9 +313,9 @@ class Panel {
         <label><span>Reason (required; everyone with access to the console sees it)</span>
           <textarea name="reason" rows="2" required .value=${this.reason} @input=${(event) => this.edit("reason", event.target)}></textarea></label>
         <label><span>End (optional, in ${zone}); without an end it lasts until it is cleared</span>
-          <input name="end" type="datetime-local" .value=${this.end} @input=${(event) => this.edit("end", event.target)}></label>
+          <input name="end" type="datetime-local" step="any" .value=${this.end} @input=${(event) => this.edit("end", event.target)}></label>
         <p class="note until">${end ? html`Ends ${utc(end)}.` : "No end."}</p>`}
-      <p class="buttons"><button class="main" ?disabled=${isBusy}>${verb} ${id(this.account)}${change === "clear" ? nothing : until}</button>
+      <p class="buttons"><button class="main" ?disabled=${isBusy || this.mayNot}>${verb} ${id(this.account)}${change === "clear" ? nothing : until}</button>
         <button type="button" ?disabled=${isBusy} @click=${() => this.cancel()}>Cancel</button></p>
     </form>`;
   }
@@ -324,7 +329,6 @@ class Panel {
   outcome() {
     const { failure, done } = this;
     if (failure) {
-      this.mayNot ||= failure.status === 403;
       return html`<div class="outcome" tabindex="-1">${problemBox(failure)}<p class="note">${remedy(failure)}</p></div>`;
     }
     if (!done) return nothing;
@@ -333,17 +337,29 @@ class Panel {
       fleet: "Every replica of the fleet has the change, or gets it from the broker.",
       replica: "In force on this daemon only. The broker of the fleet has not acknowledged the change: it is pending, and the daemon sends it when the broker answers again.",
     }[reach] ?? "In force now.";
-    return html`<div class="outcome message ${reach === "replica" ? "warn" : "good"}" role="status" tabindex="-1">
+    return html`<div class="outcome message ${reach === "replica" ? "warn" : change === "clear" ? "good" : ""}" role="status" tabindex="-1">
       <h3>${change === "clear" ? "The standing is cleared" : `The account is ${CHANGES[change].done}`}</h3><p>${change === "clear" ? "In force now." : where}</p></div>`;
   }
 }
 
-/** Says what to do about a change that was refused. */
+/** Returns a moment in the form of a field for date and time, in the time zone of the browser. */
+function localTime(moment) {
+  const at = new Date(moment);
+  return new Date(at.getTime() - at.getTimezoneOffset() * 60_000).toISOString().replace(/(:00)?\.\d+Z$/, "");
+}
+
+/** Says what to do about a change that was refused, or whose answer was lost. */
 function remedy({ code, status }) {
   if (code === "no_broker") return "Nothing changed: a restriction ends only once the whole fleet can know. Try again when the broker is back; the view Now shows whether it is connected.";
   if (status === 403) return "Nothing changed. A principal needs the permission standings for this company. Without principals, changes are taken only from the daemon's own machine.";
   if (status === 404) return "Nothing changed. A newer snapshot may no longer have the account. Close this dialog: the list is up to date.";
+  if (status === 0 || status >= 500) return "It is not known whether the change is in force. The list shows it when the daemon answers again. The change is not sent again by itself.";
   return "Nothing changed.";
+}
+
+/** Links to what the other views show about the channel of an account. */
+function links({ company, channel }) {
+  return html`<a href=${withQuery("#ask", { company, channel })}>Explain a query</a> <a href=${withQuery("#map", { company, channel })}>Map</a>`;
 }
 
 /** Says in sentences what an account does, or would do if it were available, and what happens without it. */
@@ -355,20 +371,19 @@ function statement({ account, channel, role, user, condition, effect }) {
   }
   if (!role) return html`<p><b>Spare.</b> The account is in no pool and of no user, so no selection picks it.</p>`;
   const isActive = condition === "active";
-  if (units === 0) return html`<p><b>${isActive ? "Answers no selection." : "Would answer no selection."}</b> No unit's chain comes to this account before another one that is available.</p>`;
-  const first = html`<b>${isActive ? "Answers" : `Is ${condition}. Would answer`} ${percent(share)} of the selections of ${plural(units, "unit")}.</b>`;
+  if (units === 0) return html`<p><b>${isActive ? "Answers no selection." : "Would answer no selection."}</b> No OU's chain comes to this account before another one that is available.</p>`;
+  const first = html`<b>${isActive ? "Answers" : `Is ${condition}. Would answer`} ${percent(share)} of the selections of ${plural(units, "OU")}.</b>`;
   if (without.decisions === 0) {
     return html`<p>${first} ${isActive ? "Without it, other accounts answer all of them." : "Other accounts answer all of them meanwhile."}</p>`;
   }
   const gap = html`${plural(without.countries, "country", "countries")} ${isActive ? "would have" : without.countries === 1 ? "has" : "have"} no account`;
-  return html`<p>${first} ${isActive ? html`Without it, ${gap}` : html`Meanwhile ${gap}`}${without.units > 1 ? html` in ${plural(without.units, "unit")}` : nothing}:</p>
+  return html`<p>${first} ${isActive ? html`Without it, ${gap}` : html`Meanwhile ${gap}`}${without.units > 1 ? html` in ${plural(without.units, "OU")}` : nothing}:</p>
     <ul class="gaps">${without.first.map(({ ou, countries }) => html`<li>${id(ou)} ${countries.slice(0, MAX_COUNTRIES).map((it, at) => html`${at ? ", " : ""}<abbr title=${nameOf(it)}>${it}</abbr>`)}${countries.length > MAX_COUNTRIES ? ` and ${number(countries.length - MAX_COUNTRIES)} more` : nothing}</li>`)}
-      ${without.units > without.first.length ? html`<li>and ${plural(without.units - without.first.length, "more unit")}</li>` : nothing}</ul>`;
+      ${without.units > without.first.length ? html`<li>and ${plural(without.units - without.first.length, "more OU")}</li>` : nothing}</ul>`;
 }
 
-function fields({ company, channel, role, country, address, pool, user, weight, condition, by, standing, available_from: from, generation }) {
+function fields({ company, channel, role, country, address, pool, user, weight, standing, available_from: from, generation }) {
   return facts([
-    ["Condition", html`${chip(condition)}${by ? html` by the ${by}` : nothing}`],
     ["Reason", standing ? html`<bdi>${standing.reason}</bdi>` : null],
     ["Standing", standing ? html`${standing.standing}, ${standing.until ? html`until ${utc(standing.until)}` : "no end"}` : null],
     ["Set", standing?.since ? html`${ago(standing.since)}${standing.by ? html` by ${id(standing.by)}` : nothing}` : null],
@@ -381,6 +396,6 @@ function fields({ company, channel, role, country, address, pool, user, weight, 
     ["Pool", pool ? id(pool) : null],
     ["User", user ? id(user) : null],
     ["Weight", number(weight)],
-    ["Generation", number(generation)],
+    ["Generation", String(generation)],
   ]);
 }

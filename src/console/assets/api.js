@@ -15,7 +15,7 @@ export class Problem extends Error {
 const UNREACHABLE = {
   code: "unreachable",
   title: "The daemon does not answer",
-  detail: "Check that the daemon runs and that this address reaches its admin listener. The page tries again by itself.",
+  detail: "Check that the daemon runs and that this address reaches its admin listener.",
 };
 
 let ask = null; // shows the dialog for a token, and returns whether one was entered

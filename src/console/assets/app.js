@@ -18,11 +18,15 @@ const links = [...document.querySelectorAll("nav a")];
 const titles = Object.fromEntries(links.map((it) => [it.dataset.view, it.textContent]));
 let [stop, shown] = [() => {}, null];
 
-/** Shows the view of the fragment. `moved` is whether the reader asked for another view. */
-function route(moved) {
+/** Shows the view of the fragment. `moved` is whether the reader asked for another view, and `left` the fragment before. */
+function route(moved, left = "") {
   const [name, query = ""] = location.hash.slice(1).split("?");
+  // Any other fragment, such as that of the link to the main part, is no view.
+  if (moved && shown && !Object.hasOwn(VIEWS, name)) return;
   const known = Object.hasOwn(VIEWS, name) ? name : "now";
   stop();
+  // A view that is left is entered again as it was.
+  if (left.slice(1).split("?")[0] === shown && shown !== known) links.find((it) => it.dataset.view === shown).href = left;
   for (const link of links) {
     if (link.dataset.view === known) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
@@ -43,7 +47,7 @@ function route(moved) {
   shown = known;
 }
 
-function askForToken(problem) {
+function askForToken() {
   const dialog = document.createElement("dialog");
   dialog.setAttribute("aria-labelledby", "token-title");
   document.body.append(dialog);
@@ -57,9 +61,9 @@ function askForToken(problem) {
     const wasRefused = hasToken();
     render(html`<form @submit=${enter}>
       <h2 id="token-title">Token of a principal</h2>
-      <p>This daemon answers only known callers. Enter the token of a principal with the permissions read, explain and
-        standings. The page keeps the token for this tab, until the tab is closed.</p>
-      ${wasRefused ? html`<p class="bad" role="alert">${problem.detail}</p>` : nothing}
+      <p>This daemon answers only known callers. Enter the token of a principal with the permissions read, metrics,
+        explain and standings. The page keeps the token for this tab, until the tab is closed.</p>
+      ${wasRefused ? html`<p class="bad" role="alert">The daemon does not know this token, or it has expired.</p>` : nothing}
       <label><span>Token</span><input type="password" name="token" autocomplete="off" spellcheck="false" required autofocus></label>
       <p class="buttons"><button class="main">Continue</button><button type="button" @click=${() => dialog.close()}>Cancel</button></p>
     </form>`, dialog);
@@ -73,8 +77,10 @@ function askForToken(problem) {
 
 function showSession() {
   const { status, statusProblem } = live;
-  const state = statusProblem ? "bad" : status?.snapshot ? "good" : "warn";
-  const words = statusProblem ? statusProblem.title : status?.snapshot ? `generation ${status.snapshot.generation}` : "no snapshot";
+  const notes = status ? now.attention(status) : [];
+  const state = statusProblem ? "bad" : (notes.find((it) => it.kind === "bad") ?? notes[0])?.kind ?? "good";
+  const served = status?.snapshot ? `generation ${status.snapshot.generation}` : "no snapshot";
+  const words = statusProblem ? statusProblem.title : notes.length ? html`${served} · <a href="#now">${notes[0].title}</a>` : served;
   const forget = () => {
     forgetToken();
     location.reload();
@@ -91,6 +97,6 @@ function showSession() {
 
 onTokenNeeded(askForToken);
 follow(showSession);
-addEventListener("hashchange", () => route(true));
+addEventListener("hashchange", ({ oldURL }) => route(true, new URL(oldURL).hash));
 route(false);
 start();

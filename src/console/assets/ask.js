@@ -2,13 +2,13 @@
 
 import { html, nothing, render } from "lit-html";
 import { get, post, withQuery } from "api";
-import { chip, country as nameOf, debounce, emptyBox, id, plural, problemBox, saveState } from "ui";
+import { accountLink, chip, country as nameOf, debounce, emptyBox, id, plural, problemBox, saveState } from "ui";
 
 // Fields of a query: name, label, hint, whether the value is personal data and stays out of the URL.
 const FIELDS = [
   ["company", "Company", "may be empty if there is only one"],
   ["channel", "Channel", "such as whatsapp"],
-  ["ou", "Organizational unit (OU)", "the unit that invites the client"],
+  ["ou", "Organizational unit (OU)", "the OU that invites the client"],
   ["phone", "Client's phone number", "with + and country code", true],
   ["country", "Client's country", "two letters; instead of a phone number"],
   ["client", "Client's id", "the same client gets the same account", true],
@@ -16,7 +16,7 @@ const FIELDS = [
   ["role", "Role", "primary or secondary; usually empty"],
   ["current", "Current account", "the account that the client talks to"],
   ["exclude", "Excluded accounts", "ids with commas between them"],
-  ["fallback", "Fallback", "none: only the unit's own pools"],
+  ["fallback", "Fallback", "none: only the OU's own pools"],
   ["bsuid", "Business-scoped user id", "WhatsApp's, instead of a phone number", true],
 ];
 const USUAL = 5; // fields that are always shown; the others are below "More fields"
@@ -48,8 +48,8 @@ const WHY_PASSED_OVER = {
   suspended: "never selected",
   excluded: "excluded by the query",
   resting: "not available yet",
-  available: "could be selected; the search did not need it",
-  chosen: "answers",
+  available: "available; the search ended before it",
+  chosen: "",
 };
 
 export function show(root, params) {
@@ -115,7 +115,7 @@ export function show(root, params) {
         <p class="buttons"><button class="main" ?disabled=${isBusy}>${isBusy ? "Asking…" : "Explain"}</button></p>
       </form>
       <div class="result" aria-live="polite">${
-        problem ? problemBox(problem) : result ? explanation(result, asked) : emptyBox("No query yet", "Enter a channel, a unit, and the client's phone number or country.")
+        problem ? problemBox(problem) : result ? explanation(result, asked) : emptyBox("No query yet", "Enter a channel, an OU, and the client's phone number or country.")
       }</div>`, root);
   }
 
@@ -126,16 +126,16 @@ export function show(root, params) {
 }
 
 function explanation(answer, asked) {
-  return html`<section class="card answer">${answer.selection ? selected(answer, asked) : refused(answer)}${clientLine(answer.client, asked)}</section>
+  return html`<section class="card answer">${clientLine(answer.client, asked)}${answer.selection ? selected(answer, asked) : refused(answer)}</section>
     <section class="card"><h2>The climb</h2>${preamble(answer, asked)}${chain(answer, asked)}</section>`;
 }
 
 function selected({ selection, generation }, asked) {
   const { account, address, channel, role, country, rule, pool, ou, climbed } = selection;
-  const far = climbed === 0 ? "the unit of the query" : `${plural(climbed, "unit")} up`;
-  return html`<p class="verdict good"><span class="mark" aria-hidden="true">✔</span> ${id(account)} <span class="address">${id(address)}</span></p>
+  const far = climbed === 0 ? "the OU of the query" : `${plural(climbed, "OU")} up`;
+  return html`<p class="verdict good"><span class="mark" aria-hidden="true">✔</span> ${accountLink(asked.company, account)} <span class="address">${id(address)}</span></p>
     <p><b>${rule}</b>: ${MEANING[rule] ?? ""}</p>
-    <p>${channel}, ${role ?? "dedicated"}${country ? html`, ${nameOf(country)} (${country})` : nothing}${pool ? html` · pool ${id(pool)}, unit ${id(ou)}, ${far}` : nothing}</p>
+    <p>${channel}, ${role ?? "dedicated"}${country ? html`, ${nameOf(country)} (${country})` : nothing}${pool ? html` · pool ${id(pool)}, OU ${id(ou)}, ${far}` : nothing}</p>
     ${selection.current_ignored ? html`<p>The account ${id(asked.current)} is not kept: ${WHY_IGNORED[selection.current_ignored] ?? selection.current_ignored}.</p>` : nothing}
     <p class="note">Generation ${generation}</p>`;
 }
@@ -171,8 +171,8 @@ function preamble({ user, selection }, asked) {
   return lines.length ? html`<h3>Before the chain</h3><ol class="steps">${lines}</ol>` : nothing;
 }
 
-function chain({ steps, selection, problem }, asked) {
-  if (steps.length === 0) return html`<p>No step applies: no pool of this channel here or above, or none that fits a client without a country.</p>`;
+function chain({ steps, selection, problem, client }, asked) {
+  if (steps.length === 0) return html`<p>No step applies: no pool of this channel here or above${asked.country || asked.phone ? "" : ", or none with a default country for a client without a country"}.</p>`;
   const levels = [];
   for (const step of steps) {
     if (levels.at(-1)?.climbed !== step.climbed) levels.push({ ou: step.ou, climbed: step.climbed, steps: [] });
@@ -181,32 +181,35 @@ function chain({ steps, selection, problem }, asked) {
   const isSkipped = ["current", "dedicated"].includes(selection?.rule) || problem?.code === "dedicated_unavailable";
   const hasChosen = (step) => step.candidates.some((it) => it.outcome === "chosen");
   const end = isSkipped ? -1 : levels.findIndex((level) => level.steps.some(hasChosen));
-  const below = levels[0].climbed === 0 ? nothing : html`<li class="level"><h3>${id(asked.ou)} <span class="note">the unit of the query</span></h3>
-    <p class="ending">no pool of this channel, or no step that fits a client without a country: continues above ↑</p></li>`;
+  const below = levels[0].climbed === 0 ? nothing : html`<li class="level"><h3>${id(asked.ou)} <span class="note">the OU of the query</span></h3>
+    <p class="ending">no pool of this channel${client?.country ? "" : " with a default country"}: continues at the OU above</p></li>`;
   const pivot = end >= 0 ? end : asked.fallback === "none" || isSkipped ? 0 : levels.length - 1;
   const isShown = (at) => at < LEVELS_AT_START || Math.abs(at - pivot) <= LEVELS_AROUND_END;
   return html`<ol class="levels">${below}${levels.map((level, at) => {
     if (!isShown(at)) return at > 0 && !isShown(at - 1) ? nothing : html`<li class="level rest"><p class="note">levels that are not shown</p></li>`;
     const isDone = isSkipped || (end >= 0 && at > end) || (asked.fallback === "none" && level.climbed > 0);
     const isAnswer = at === end;
-    let ending = at + 1 < levels.length && asked.fallback !== "none" ? "no account here: continues above ↑" : "end of the chain";
+    let ending = at + 1 < levels.length && asked.fallback !== "none" ? "no account here: continues at the OU above" : "end of the chain";
     if (isDone) ending = selection ? "not needed" : "not tried";
     if (isAnswer) ending = "the account is found, so the search ends here";
     return html`<li class=${isAnswer ? "level chosen" : isDone ? "level rest" : "level"}>
-      <h3>${id(level.ou)} <span class="note">${level.climbed === 0 ? "the unit of the query" : `${plural(level.climbed, "unit")} up`}</span></h3>
-      <ol class="steps">${level.steps.map(stepItem)}</ol>
+      <h3>${id(level.ou)} <span class="note">${level.climbed === 0 ? "the OU of the query" : `${plural(level.climbed, "OU")} up`}</span></h3>
+      <ol class="steps">${level.steps.map((step) => stepItem(step, asked))}</ol>
       <p class="ending">${ending}</p>
     </li>`;
   })}</ol>`;
 }
 
-function stepItem({ rule, pool, country, candidates, more }) {
+function stepItem({ rule, pool, country, candidates, more }, asked) {
   const isChosen = candidates.some((it) => it.outcome === "chosen");
+  const namesClient = asked.client || asked.phone || asked.bsuid;
+  const equal = namesClient ? "equal: the client and the weights decided between them" : "equal: the weights and chance decided, because the query names no client";
+  const reason = (it) => (isChosen && it.outcome === "available" ? equal : reasonOf(it));
   return html`<li class=${isChosen ? "step chosen" : "step"}>
-    <p><b>${rule}</b>: pool ${id(pool)}${country ? html`, accounts of ${nameOf(country)} (${country})` : nothing}</p>
+    <p title=${MEANING[rule] ?? ""}><b>${rule}</b>: pool ${id(pool)}${country ? html`, accounts of ${nameOf(country)} (${country})` : nothing}</p>
     ${candidates.length === 0
       ? html`<p class="note">no account</p>`
-      : html`<ul class="candidates">${candidates.map((it) => html`<li>${id(it.account)} ${chip(it.outcome)} <span class="note">${reasonOf(it)}</span></li>`)}
+      : html`<ul class="candidates">${candidates.map((it) => html`<li>${accountLink(asked.company, it.account)} ${chip(it.outcome)} <span class="note">${reason(it)}</span></li>`)}
           ${more ? html`<li class="note">and ${plural(more, "more account")}</li>` : nothing}</ul>`}
   </li>`;
 }

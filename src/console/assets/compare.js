@@ -29,8 +29,23 @@ const KINDS = [
 ];
 const MISSING = { unknown_company: ["company", "companies"], unknown_channel: ["channel", "channels"], unknown_ou: ["OU", "OUs"] };
 
+const CHANGED = {
+  title: "The files have changed",
+  detail: "A browser gives a page the files as they were when they were chosen. Choose the folder again, then compare.",
+};
+
+// Kept while other views are shown: the choice, the comparison of it that runs, and its result.
+let [chosen, result, problem, isBusy, latest] = [null, null, null, false, 0];
+let view = null; // its element and the function that draws it, while it is shown
+
+/** Draws the view if it is shown, and moves the focus. */
+function update(focused) {
+  view?.draw();
+  view?.root.querySelector(focused)?.focus();
+}
+
 export function show(root) {
-  let [chosen, result, problem, isBusy, isOver, latest] = [null, null, null, false, 0, 0];
+  let isOver = 0;
 
   async function choose(read) {
     const turn = (latest += 1);
@@ -38,8 +53,7 @@ export function show(root) {
     const found = await read().then((entries) => arrange(entries), (error) => ({ fault: error.message }));
     if (turn !== latest) return;
     chosen = found;
-    draw();
-    root.querySelector(".chosen button.main, .chosen button")?.focus();
+    update(".chosen button.main, .chosen button");
   }
 
   async function compare() {
@@ -48,19 +62,23 @@ export function show(root) {
     for (const { path, file } of chosen.files) form.append("file", file, path);
     [result, problem, isBusy] = [null, null, true];
     draw();
+    if (await haveChanged(chosen.files)) {
+      if (turn !== latest) return;
+      [problem, isBusy] = [CHANGED, false];
+      return update(".drop button");
+    }
+    if (turn !== latest) return;
     const path = withQuery("/v1/compare", { company: chosen.company });
     const [answer, failure] = await post(path, form).then((it) => [it, null], (error) => [null, error]);
     if (turn !== latest) return;
     [result, problem, isBusy] = [answer, failure, false];
-    draw();
-    root.querySelector(".result h2")?.focus();
+    update(".result h2");
   }
 
   function clear() {
     latest += 1;
     [chosen, result, problem, isBusy] = [null, null, null, false];
-    draw();
-    root.querySelector(".drop button")?.focus();
+    update(".drop button");
   }
 
   function picker(isFolder) {
@@ -85,7 +103,7 @@ export function show(root) {
       </section>
       <div class="result" aria-busy=${isBusy ? "true" : "false"}>${
         isBusy ? html`<p class="message" role="status">Checking and comparing. This takes up to 30 s…</p>`
-        : problem ? problemBox(problem, chosen?.files ? compare : null)
+        : problem ? problemBox(problem, chosen?.files && problem !== CHANGED ? compare : null)
         : result ? report(result, chosen.company)
         : chosen ? nothing : emptyBox("Nothing to compare yet", "Choose the files that you want to put in service.")
       }</div>`, root);
@@ -106,11 +124,24 @@ export function show(root) {
   };
   const events = ["dragenter", "dragover", "dragleave", "drop"];
   for (const name of events) addEventListener(name, drag);
+  view = { root, draw };
   draw();
   return () => {
-    latest += 1;
+    view = null;
     for (const name of events) removeEventListener(name, drag);
   };
+}
+
+/** Whether a file can no longer be read as it was when it was chosen. */
+async function haveChanged(files) {
+  for (const { file } of files) {
+    try {
+      await file.slice(0, 1).arrayBuffer();
+    } catch {
+      return true;
+    }
+  }
+  return false;
 }
 
 /** Reads dropped files and folders, without hidden ones, as a list of paths and files. */
@@ -220,6 +251,7 @@ function report(result, company) {
   const [kind, words] = verdict(result);
   return html`<section class="card">
       <h2 class="verdict ${kind}" tabindex="-1">${words}</h2>
+      ${groups ? counts(result) : nothing}
       <p class="note">${groups ? html`Compared with generation ${generation}${company ? html`, the company ${id(company)} alone` : nothing}. ` : nothing}${plural(errors, "error")}, ${plural(warnings, "warning")};
         ${errors > 0 && tests.run === 0 ? "tests not run" : html`${plural(tests.run, "test")}, ${number(tests.failed)} failed`}</p>
       ${result.one_to_several_companies ? html`<p class="message warn">The registry has several companies, and the snapshot in service has one: queries that leave out <code>company</code> become <code>bad_request</code>.</p>` : nothing}
@@ -229,21 +261,28 @@ function report(result, company) {
       ${more ? html`<p class="note">and ${plural(more, "more finding")}; <code>switchboard check</code> lists every finding</p>` : nothing}</section>` : nothing}
     ${groups?.length ? html`<section class="card"><h2>Decisions that change</h2>${changes(result)}
       ${result.more ? html`<p class="note">Not shown: ${plural(result.more, "more group")} of changes. <code>switchboard diff</code> lists every change.</p>` : nothing}</section>` : nothing}
-    ${groups && !company ? publishing() : nothing}`;
+    ${!groups || company ? nothing : tests.failed === 0 && errors === 0 ? publishing() : correction()}`;
 }
 
 /** Returns the first line in words, and its color. */
 function verdict({ errors, tests, compared, unchanged, changes: counts, groups }) {
-  if (!groups) return ["bad", `The registry has ${plural(errors, "error")}: correct ${errors === 1 ? "it" : "them"}, then compare again`];
-  const failed = tests.failed ? `${plural(tests.failed, "test fails", "tests fail")}; ` : "";
-  const parts = [];
-  for (const [kind, , words] of KINDS) {
-    const count = counts[kind];
-    if (count) parts.push(`${parts.length ? number(count) : plural(count, "decision")} ${words(count)}`);
-  }
-  if (parts.length === 0) return [failed ? "bad" : "good", `${failed}no decision changes; ${number(compared)} compared`];
-  const color = failed || counts.becomes_error ? "bad" : "plain";
-  return [color, `${failed}${parts.join(", ")}; ${number(unchanged)} of ${number(compared)} are unchanged`];
+  if (!groups) return ["bad", `The registry has ${plural(errors, "error")}: correct ${errors === 1 ? "it" : "them"}, choose the folder again, then compare`];
+  if (tests.failed) return ["bad", plural(tests.failed, "test fails", "tests fail")];
+  const changed = compared - unchanged;
+  if (changed === 0) return ["good", `No decision changes; ${number(compared)} compared`];
+  return [counts.becomes_error ? "bad" : "plain", `${number(changed)} of ${plural(compared, "decision")} ${changed === 1 ? "changes" : "change"}`];
+}
+
+/** Shows the number of decisions of each kind. Each leads to the changes of its kind. */
+function counts({ changes: of, compared, unchanged }) {
+  const lead = ({ currentTarget: { dataset } }) => {
+    const heading = view?.root.querySelector(`h3[data-kind="${dataset.to}"]`);
+    heading?.scrollIntoView({ block: "start" });
+    heading?.focus({ preventScroll: true });
+  };
+  return html`<p class="counts">${KINDS.filter(([kind]) => of[kind]).map(([kind, , words, color]) =>
+    html`<button type="button" class="chip ${color}" data-to=${kind} @click=${lead}>${number(of[kind])} ${words(of[kind])}</button>`)}
+    <span class="note">${number(unchanged)} of ${plural(compared, "decision")} ${unchanged === 1 ? "is" : "are"} unchanged</span></p>`;
 }
 
 function companyLines({ added, removed, more }) {
@@ -256,11 +295,11 @@ function companyLines({ added, removed, more }) {
 function findingTable(findings) {
   return html`<div class="scroll" role="region" aria-label="Findings" tabindex="0"><table>
     <thead><tr><th scope="col">Severity</th><th scope="col">Place</th><th scope="col">Message</th><th scope="col">What to do</th></tr></thead>
-    <tbody>${findings.map((it) => html`<tr>
+    <tbody>${findings.map((it, at) => html`<tr>
       <td>${chip(it.severity, it.severity === "error" ? "bad" : "warn")}</td>
       <td>${id(it.entry ?? `${it.file}:${it.line}`)}<br><span class="note">${it.code}</span></td>
       <td class="words">${it.message}</td>
-      <td class="words">${it.help}</td></tr>`)}</tbody>
+      <td class="words">${it.help && it.help === findings[at - 1]?.help ? html`<span class="note">as above</span>` : it.help}</td></tr>`)}</tbody>
   </table></div>`;
 }
 
@@ -271,7 +310,7 @@ function changes({ groups, countries }) {
     ${KINDS.map(([kind, heading, , color]) => {
       const of = folds.filter((it) => !it.missing && it.kind === kind);
       if (of.length === 0) return nothing;
-      return html`<h3>${chip(heading, color)}</h3><ul class="changes">${of.slice(0, MAX_FOLDS).map((it) => html`<li>${change(it, countries)}</li>`)}
+      return html`<h3 tabindex="-1" data-kind=${kind}>${chip(heading, color)}</h3><ul class="changes">${of.slice(0, MAX_FOLDS).map((it) => html`<li>${change(it, countries)}</li>`)}
         ${of.length > MAX_FOLDS ? html`<li class="note">and ${number(of.length - MAX_FOLDS)} more such changes</li>` : nothing}</ul>`;
     })}`;
 }
@@ -338,7 +377,7 @@ function missingLine({ company, missing, isRemoved, names, decisions, refused })
 function change({ kind, company, channel, role, where, more_where: more, decisions, old, new: now, sides, accounts }, total) {
   const places = merged(where);
   const line = ({ ous, more: others, countries }) => html`<li>${list(ous, MAX_IDS, others)}: ${countryList(countries, total)}</li>`;
-  return html`<p><b>${id(company)} ${id(channel)} ${role}</b> <span class="note">${plural(decisions, "decision")}</span></p>
+  return html`<p><b>${id(company)} ${id(channel)} ${role}</b> <span class="note">${plural(decisions, "decision")}</span>${explainLink({ company, channel, role, ...places[0] })}</p>
     <ul class="places">${places.slice(0, MAX_PLACES).map(line)}</ul>
     ${places.length > MAX_PLACES ? html`<details><summary>${plural(places.length - MAX_PLACES, "more group")} of OUs</summary><ul class="places">${places.slice(MAX_PLACES).map(line)}</ul></details>` : nothing}
     ${more ? html`<p class="note">and ${plural(more, "more group")} of OUs</p>` : nothing}
@@ -372,9 +411,20 @@ function difference({ lost, gained, reweighted, altered, ...more }) {
 
 function countryList(countries, total) {
   if (countries.length === total) return "every country";
-  const more = countries.length > MAX_COUNTRIES ? " …" : "";
-  return html`<span title=${countries.join(" ")}>${plural(countries.length, "country", "countries")} (${countries.slice(0, MAX_COUNTRIES).join(" ")}${more})</span>`;
+  const more = countries.slice(MAX_COUNTRIES);
+  return html`${plural(countries.length, "country", "countries")} (${countries.slice(0, MAX_COUNTRIES).join(" ")}${more.length ? " …" : ""})
+    ${more.length ? html`<details><summary>${plural(more.length, "more country", "more countries")}</summary>${more.join(" ")}</details>` : nothing}`;
 }
+
+/** Links to the decision that is in service, for the first OU and country of a change. */
+function explainLink({ company, channel, role, ous: [ou] = [], countries: [country] = [] }) {
+  if (!ou || !country) return nothing;
+  return html` <a class="ask" href=${withQuery("#ask", { company, channel, role, ou, country })}>Explain ${id(ou)} ${country} as served now</a>`;
+}
+
+const correction = () => html`<section class="card"><h2>Correct the tests first</h2>
+  <p>The commands <code>compile</code> and <code>publish</code> and a daemon reject a registry whose tests fail. If a test expects what you
+    no longer want, change the test.</p></section>`;
 
 const publishing = () => html`<section class="card"><h2>Put these files in service</h2>
   <p>The console cannot publish. These commands can, where <code>registry</code> is the folder of the files:</p>

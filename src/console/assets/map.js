@@ -11,9 +11,10 @@ const UNKNOWN = ["", null, "", "", null]; // shown for each country until its de
  * Fills the markup in `root`.
  *
  * `source.overview({ company, find, offset, limit })` and `source.row({ company, ou, channel, role })` return promises
- * of the answers of `/v1/coverage`. `source.ask`, if there is one, returns the address of an explanation.
- * `fragment.read()` returns the state as URLSearchParams, and `fragment.write(fields)` keeps it. `start` is the cell
- * that is shown if the state has none; without it, the first OU on the channel with the fewest gaps.
+ * of the answers of `/v1/coverage`. `source.ask` and `source.account`, if there are any, return the addresses of an
+ * explanation and of an account. `fragment.read()` returns the state as URLSearchParams, and `fragment.write(fields)`
+ * keeps it. `start` is the cell that is shown if the state has none; without it, the first OU on the channel with the
+ * most gaps, and if possible with a country that is served.
  */
 export function mount(root, source, fragment, start = null) {
   const $ = (selector) => root.querySelector(selector);
@@ -21,6 +22,7 @@ export function mount(root, source, fragment, start = null) {
   const [svg, world, more, found, place] = [".world svg", ".world", ".more", ".found", ".place"].map($);
   const [overviewProblem, rowProblem] = root.querySelectorAll(".message");
   const ous = $(".ous");
+  const toCountry = $(".tools button:not([data-key])");
   const lines = [...root.querySelectorAll(".countries tbody tr")];
   const rules = [...root.querySelectorAll(".legend button")];
   const RULES = rules.map((button) => button.dataset.rule);
@@ -73,6 +75,12 @@ export function mount(root, source, fragment, start = null) {
     [find.value, country.value] = [state.find ?? "", state.country ?? ""];
     [overview, row] = [null, null];
     await showOverview();
+    reveal();
+  }
+
+  // Scrolls to the map if a link names a country, because its decision is below the overview.
+  function reveal() {
+    if (row && state.country) place.closest("section").scrollIntoView({ block: "start", behavior: "instant" });
   }
 
   async function showOverview(limit = FIRST_OUS) {
@@ -125,7 +133,8 @@ export function mount(root, source, fragment, start = null) {
     const [first] = ous;
     if (!first || !channels.length) return null;
     const gaps = first.cells.map(({ none }) => none);
-    return { ou: first.ou, ...channels[gaps.indexOf(Math.min(...gaps))] };
+    const partial = gaps.filter((none) => none && none < overview.countries);
+    return { ou: first.ou, ...channels[gaps.indexOf(Math.max(...(partial.length ? partial : gaps)))] };
   }
 
   async function showRow(cell) {
@@ -169,10 +178,10 @@ export function mount(root, source, fragment, start = null) {
   function cell(ou, { channel, role }, count) {
     let end = 0;
     const parts = RULES.map((rule) => `var(--${rule}) ${end}% ${(end += (count[rule] / overview.countries) * 100)}%`);
-    const words = RULES.filter((rule) => count[rule]).map((rule) => `${LABELS[rule]} ${count[rule]}`).join(", ");
+    const words = RULES.filter((rule) => count[rule] || rule === "none").map((rule) => `${LABELS[rule]} ${count[rule]}`).join(", ");
     const bar = element("i", { className: "share" });
     bar.style.background = `linear-gradient(to right, ${parts})`;
-    const button = element("button", { type: "button", title: words }, String(count.none || "–"), bar);
+    const button = element("button", { type: "button", title: words }, String(count.none), bar);
     button.style.setProperty("--gaps", count.none / overview.countries);
     button.ariaLabel = `${ou}, ${title({ channel, role })}: ${words}`;
     Object.assign(button.dataset, { ou, channel, role });
@@ -218,11 +227,13 @@ export function mount(root, source, fragment, start = null) {
     return it ? [it.rule, it.climbed, it.pool, it.ou, it.accounts && it] : UNKNOWN;
   };
 
+  const linked = (account) => element("a", { href: source.account(state.company, account) }, id(account));
+
   // The first accounts of a decision, and the number of the others.
-  function accounts([, , , , group], most) {
+  function accounts([, , , , group], most, show = id) {
     if (!group) return [];
     const others = group.accounts.length + group.more - most;
-    const nodes = group.accounts.slice(0, most).flatMap((name, at) => (at ? [", ", id(name)] : [id(name)]));
+    const nodes = group.accounts.slice(0, most).flatMap((name, at) => (at ? [", ", show(name)] : [show(name)]));
     return others > 0 ? [...nodes, ` and ${others} more`] : nodes;
   }
 
@@ -267,6 +278,7 @@ export function mount(root, source, fragment, start = null) {
       button.querySelector("b").textContent = row ? count[button.dataset.rule] : "–";
       button.ariaPressed = button.dataset.rule === state.rule;
     }
+    toCountry.disabled = !outlineOf(state.country);
     describe(state.country);
     save();
   }
@@ -281,7 +293,7 @@ export function mount(root, source, fragment, start = null) {
     const [rule, climbed, pool, ou] = it;
     decision.replaceChildren(`${nameOf[code]} (${code}): ${rule}`);
     if (pool) decision.append(", pool ", id(pool), ", OU ", id(ou), climbed ? `, ${climbed} OU${climbed > 1 ? "s" : ""} up` : "");
-    const nodes = pool ? ["Accounts: ", ...accounts(it, 20)] : [];
+    const nodes = pool ? ["Accounts: ", ...accounts(it, 20, source.account ? linked : id)] : [];
     if (source.ask) {
       const href = source.ask({ company: state.company, ou: row.ou, channel: row.channel, role: row.role, country: code });
       nodes.push(...(nodes.length ? [" · "] : []), element("a", { href }, "Explain"));
@@ -306,9 +318,11 @@ export function mount(root, source, fragment, start = null) {
     look(x - wider * at[0], y - ((wider * HEIGHT) / WIDTH) * at[1], w + wider);
   }
 
+  const outlineOf = (code) => shows.get(code)?.find((it) => it.tagName === "path");
+
   function zoomToCountry() {
-    const path = shows.get(state.country)?.find((it) => it.tagName === "path");
-    if (!path) return look(0, 0, WIDTH);
+    const path = outlineOf(state.country);
+    if (!path) return;
     const { x, y, width, height } = path.getBBox();
     const w = Math.min(WIDTH, Math.max(1200, 3 * Math.max(width, (height * WIDTH) / HEIGHT)));
     look(x + width / 2 - w / 2, y + height / 2 - (w * HEIGHT) / WIDTH / 2, w);
@@ -350,7 +364,7 @@ export function mount(root, source, fragment, start = null) {
     const button = target.closest("button");
     if (!button) return;
     showRow({ ...button.dataset });
-    place.scrollIntoView({ block: "nearest" });
+    place.closest("section").scrollIntoView({ block: "start" });
   });
   listen(ous, "keydown", (event) => {
     const buttons = cellButtons();
@@ -430,6 +444,8 @@ export function mount(root, source, fragment, start = null) {
     /** Resolves when the state of the fragment is shown. */
     ready: load(),
     load,
+    /** Scrolls to the map if the state has a country. Call it when the map is in the document. */
+    reveal,
     /** Asks again for what is shown, and draws what has changed. */
     async refresh() {
       if (!overview) return showOverview();

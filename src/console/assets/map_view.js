@@ -1,7 +1,7 @@
 // The view of the coverage: fetches the markup of the map once, and follows the standings in force.
 
-import { render } from "lit-html";
-import { get, withQuery } from "api";
+import { html, render } from "lit-html";
+import { get, getText, withQuery } from "api";
 import { problemBox, saveState } from "ui";
 import { mount } from "map";
 
@@ -11,18 +11,24 @@ const source = {
   overview: (fields) => get(withQuery("/v1/coverage", { ...fields, offset: fields.offset || null })),
   row: (fields) => get(withQuery("/v1/coverage", fields)),
   ask: (fields) => withQuery("#ask", fields),
+  account: (company, account) => withQuery("#accounts", { account: `${company}/${account}` }),
 };
 
 let markup = null; // a promise of the markup, which is the same for every visit
 
 async function fetched() {
-  const response = await fetch(document.querySelector("#view").dataset.map);
-  if (!response.ok) throw new Error("The daemon does not have the map of this page. Reload the page.");
-  return response.text();
+  try {
+    return await getText(document.querySelector("#view").dataset.map);
+  } catch (problem) {
+    if (problem.status !== 404) throw problem;
+    throw new Error("The daemon does not have the map of this page. Reload the page.");
+  }
 }
 
 export function show(root, params) {
   let [map, timer, isStopped] = [null, 0, false];
+  // One element, so that a problem that stays is announced once.
+  const failure = document.createElement("div");
   const fragment = { read: () => params, write: (fields) => saveState("map", fields) };
 
   async function follow() {
@@ -31,9 +37,10 @@ export function show(root, params) {
   }
 
   async function draw() {
+    clearTimeout(timer);
     const box = document.createElement("div");
     try {
-      root.textContent = "The coverage is being computed …";
+      if (!root.contains(failure)) root.textContent = "The coverage is being computed …";
       markup ??= fetched();
       box.innerHTML = await markup;
       if (isStopped) return;
@@ -42,12 +49,14 @@ export function show(root, params) {
       await map.ready;
       if (isStopped) return;
       root.replaceChildren(box);
+      map.reveal();
       timer = setTimeout(follow, REFRESH_MS);
     } catch (problem) {
       markup = null;
       if (isStopped) return;
-      render(problemBox(problem, draw), box);
-      root.replaceChildren(box);
+      render(html`<h1>Map</h1>${problemBox(problem, draw)}`, failure);
+      if (!root.contains(failure)) root.replaceChildren(failure);
+      timer = setTimeout(draw, REFRESH_MS);
     }
   }
 

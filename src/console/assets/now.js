@@ -4,7 +4,7 @@ import { html, nothing, render } from "lit-html";
 import uPlot from "uplot";
 import { get } from "api";
 import { follow, live } from "metrics";
-import { ago, bytes, chip, emptyBox, facts, figure, id, number, percent, plural, problemBox, seconds, span, utc } from "ui";
+import { accountLink, ago, bytes, chip, emptyBox, facts, figure, id, number, percent, plural, problemBox, seconds, sentence, span, utc } from "ui";
 
 const MAX_STANDINGS = 20;
 const WINDOW = 600; // seconds of the charts
@@ -16,13 +16,13 @@ const CHARTS = [
 ];
 
 /** Returns what an engineer on call must look at, the worst first, each with what to do. */
-function attention({ snapshot, last_reload: reload, held_back: held, standings, state, fleet, audit, principals, tls }) {
+export function attention({ snapshot, last_reload: reload, held_back: held, standings, state, fleet, audit, principals, tls }) {
   const found = [];
   const add = (kind, title, text) => found.push({ kind, title, text });
   if (!snapshot) add("bad", "No snapshot is in service", "Queries get the problem no_snapshot. The last reload below has the cause.");
   // A company that is held back is named below with its own cause.
   if (reload?.error && !held?.length) add("bad", `The last reload was ${reload.outcome}`, reload.error);
-  for (const it of held ?? []) add("bad", `Company ${it.company} is held back`, it.cause ?? "Its version in service stays. The findings below have the cause.");
+  for (const it of held ?? []) add("bad", `Company ${it.company} is held back`, `Its version in service stays. ${it.cause ?? ""} Correct the files: the daemon reads them again by itself.`);
   if (snapshot?.from_state) add("warn", "The snapshot came from the state directory", "The source was missing, unreachable or broken at the start. The daemon goes on polling it.");
   if (state?.error) add("bad", "The state directory cannot be written", state.error);
   if (standings?.error) add("bad", "Standings cannot be changed", standings.error);
@@ -55,13 +55,13 @@ export function show(root) {
     const notes = attention(status);
     render(html`
       <h1>Now</h1>
-      ${statusProblem ? problemBox(statusProblem) : nothing}
+      ${statusProblem ? html`${problemBox(statusProblem)}<p class="note">The page tries again by itself. Below is the last answer.</p>` : nothing}
       ${notes.length === 0 && !statusProblem
-        ? html`<p class="verdict good"><span class="mark" aria-hidden="true">✔</span> Nothing needs attention</p>`
-        : html`<ul class="notes">${notes.map((it) => html`<li class="message ${it.kind}"><p class="title">${it.title}</p><p>${it.text}</p></li>`)}</ul>`}
+        ? html`<p class="verdict good"><span class="mark" aria-hidden="true">✔</span> The daemon is well</p>`
+        : html`<ul class="notes">${notes.map((it) => html`<li class="message ${it.kind}"><p class="title">${it.title}</p><p>${sentence(it.text)}</p></li>`)}</ul>`}
       ${figures(status)}
-      <section class="card charts">${charts.map((chart) => chart.place())}
-        ${live.metricsProblem ? problemBox(live.metricsProblem) : nothing}</section>
+      <section class="card charts">${live.metricsProblem?.status === 403 ? nothing : charts.map((chart) => chart.place())}
+        ${live.metricsProblem && !statusProblem ? problemBox(live.metricsProblem) : nothing}</section>
       <div class="columns">
         ${snapshotCard(status)}
         ${reloadCard(status)}
@@ -91,8 +91,8 @@ function figures({ snapshot, standings, uptime_seconds: uptime }) {
   return html`<dl class="figures">
     ${one("Generation", snapshot ? String(snapshot.generation) : "none", snapshot ? `in service for ${span(snapshot.activated_at)}` : "")}
     ${one("Selections a second", figure(rate), "average of 2 s")}
-    ${one("Without an account", percent(shareWithout), "of these selections")}
-    ${one("p99 of a selection", point ? seconds(point.p99) : "–", point && rate > 0 ? `p50 ${seconds(point.p50)}` : "no selection in the last 2 s")}
+    ${one("Without an account", shareWithout > 0 ? html`<a class="warn" href="#map">${percent(shareWithout)}</a>` : percent(shareWithout), "of these selections")}
+    ${one("p99 of a selection", point ? seconds(point.p99) : "–", !point ? "not known" : rate > 0 ? `p50 ${seconds(point.p50)}` : "no selection in the last 2 s")}
     ${one("Accounts", number(snapshot?.counts.accounts), snapshot ? `${plural(snapshot.counts.ous, "OU")}, ${plural(snapshot.counts.companies, "company", "companies")}` : "")}
     ${one("Standings in force", number(standings.draining + standings.suspended), `${number(standings.draining)} draining, ${number(standings.suspended)} suspended`)}
     ${one("Running for", span(Date.now() - uptime * 1000), "")}
@@ -122,7 +122,7 @@ function snapshotCard({ snapshot, source, watch, version }) {
 }
 
 const findings = (title, list, count = list.length) => html`<details><summary>${title} (${number(count)})</summary>
-  <ul class="findings">${list.map((it) => html`<li><bdi>${it}</bdi></li>`)}
+  <ul class="findings">${list.map((it) => html`<li>${sentence(it)}</li>`)}
     ${count > list.length ? html`<li class="note">and ${number(count - list.length)} more; <code>switchboard check</code> lists all</li>` : nothing}</ul></details>`;
 
 /** Outcomes of reloads in the order in which they are shown, with their colors. */
@@ -132,14 +132,15 @@ function reloadCard({ last_reload: reload, held_back: held }) {
   const counted = new Map((live.samples?.get("switchboard_snapshot_reloads_total") ?? []).map((it) => [it.labels.outcome, it.value]));
   return html`<section class="card"><h2>Reloads</h2>
     ${reload
-      ? facts([["Last", html`${chip(reload.outcome, OUTCOMES[reload.outcome])} ${ago(reload.at)}`], ["Cause", reload.error ? html`<bdi>${reload.error}</bdi>` : null]])
+      ? facts([["Last", html`${chip(reload.outcome, OUTCOMES[reload.outcome])} ${ago(reload.at)}`], ["Cause", reload.error ? sentence(reload.error) : null]])
       : html`<p>No reload yet.</p>`}
-    ${reload?.findings?.length ? html`<ul class="findings">${reload.findings.map((it) => html`<li><bdi>${it}</bdi></li>`)}</ul>` : nothing}
+    ${reload?.findings?.length && !held.length ? html`<ul class="findings">${reload.findings.map((it) => html`<li>${sentence(it)}</li>`)}</ul>` : nothing}
+    <h3>Reloads until now</h3>
     ${facts(Object.keys(OUTCOMES).map((outcome) => [outcome, counted.has(outcome) ? number(counted.get(outcome)) : "–"]))}
     <h3>Companies held back</h3>
     ${held.length === 0
       ? html`<p class="note">None. The newest version of each company is in service.</p>`
-      : held.map((it) => html`<div class="message bad"><p class="title">${id(it.company)} ${chip(it.reason, "bad")} <span class="note">for ${span(it.since)}</span></p><p><bdi>${it.cause}</bdi></p>
+      : held.map((it) => html`<div class="message bad"><p class="title">${id(it.company)} ${chip(it.reason, "bad")} <span class="note">for ${span(it.since)}</span></p><p>${sentence(it.cause)}</p>
           ${it.findings?.length ? findings("Findings", it.findings) : nothing}</div>`)}
   </section>`;
 }
@@ -153,7 +154,7 @@ function standingsCard(list, problem, { standings }) {
     ${rows.length
       ? html`<div class="scroll" tabindex="0" role="region" aria-label="Standings in force"><table>
           <thead><tr><th scope="col">Account</th><th scope="col">Company</th><th scope="col">Standing</th><th scope="col">Reason</th><th scope="col">Since</th><th scope="col">Until</th><th scope="col">By</th></tr></thead>
-          <tbody>${rows.map((it) => html`<tr><th scope="row">${id(it.account)}</th><td>${id(it.company)}</td><td>${chip(it.standing)}</td><td class="words"><bdi>${it.reason ?? ""}</bdi></td>
+          <tbody>${rows.map((it) => html`<tr><th scope="row">${accountLink(it.company, it.account)}</th><td>${id(it.company)}</td><td>${chip(it.standing)}</td><td class="words"><bdi>${it.reason ?? ""}</bdi></td>
             <td>${ago(it.since)}</td><td>${it.until ? utc(it.until) : "no end"}</td><td><bdi>${it.by ?? ""}</bdi></td></tr>`)}</tbody></table></div>
           ${list.length > rows.length ? html`<p class="note">The first ${rows.length} of ${number(list.length)}.</p>` : nothing}`
       : nothing}
@@ -166,12 +167,13 @@ function others(status) {
   return Object.entries(titles).filter(([name]) => status[name]).map(([name, title]) => html`<section class="card"><h2>${title}</h2>${members(status[name])}</section>`);
 }
 
-const words = (name) => name.replaceAll("_", " ");
+const words = (name) => name[0].toUpperCase() + name.slice(1).replaceAll("_", " ");
 
 function members(value) {
   const shown = (it) => {
     if (typeof it === "boolean") return it ? "yes" : "no";
     if (typeof it === "number") return number(it);
+    if (/^[0-9a-f]{64}$/.test(it)) return html`<code class="digest">${it}</code>`;
     if (typeof it === "string") return /^\d{4}-\d\d-\d\dT/.test(it) ? utc(it) : html`<bdi>${it}</bdi>`;
     if (Array.isArray(it)) return it.length === 0 ? "none" : html`<ul class="findings">${it.map((each) => html`<li>${typeof each === "object" ? members(each) : shown(each)}</li>`)}</ul>`;
     return members(it);
@@ -192,7 +194,7 @@ class Chart {
 
   place() {
     const point = live.points.at(-1);
-    return html`<figure class="chart"><figcaption><b>${this.title}</b>
+    return html`<figure class="chart"><figcaption><b>${this.title} <span class="note">times in UTC</span></b>
         ${this.series.map(([member, label, color]) => html`<span class="series"><i class="line" data-color=${color}></i>${label} <b>${point ? this.format(point[member]) : "–"}</b></span>`)}</figcaption>
       <div class="plot" data-chart=${this.title} aria-hidden="true"></div></figure>`;
   }
@@ -209,8 +211,10 @@ class Chart {
     const points = live.points.filter((it) => it.at > now - WINDOW);
     this.plot.setData([points.map((it) => it.at), ...this.series.map(([member]) => points.map((it) => (Number.isFinite(it[member]) ? it[member] : null)))], false);
     const highest = Math.max(0, ...points.flatMap((it) => this.series.map(([member]) => it[member])).filter(Number.isFinite));
+    // At first a minute, then more, so that the first readings are no line at the edge.
+    const from = Math.max(now - WINDOW, Math.min(points[0]?.at ?? now, now - 60));
     this.plot.batch(() => {
-      this.plot.setScale("x", { min: now - WINDOW, max: now });
+      this.plot.setScale("x", { min: from, max: now });
       this.plot.setScale("y", { min: 0, max: highest > 0 ? highest * 1.1 : 1 });
     });
   }

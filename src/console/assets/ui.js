@@ -66,6 +66,13 @@ export function utc(moment) {
 /** Shows an id as it is. Its direction does not change that of the text around it. */
 export const id = (text) => html`<bdi class="id">${text}</bdi>`;
 
+/** Shows an account as a link to all that is known of it. Without its company, shows the id. */
+export const accountLink = (company, account) =>
+  company ? html`<a href=${`#accounts?${new URLSearchParams({ account: `${company}/${account}` })}`}>${id(account)}</a>` : id(account);
+
+/** Shows a sentence of the daemon. Parts in back quotes are code. */
+export const sentence = (text) => html`<bdi>${String(text ?? "").split("`").map((part, at) => (at % 2 ? html`<code>${part}</code>` : part))}</bdi>`;
+
 const CONDITIONS = { active: "good", draining: "warn", suspended: "bad", resting: "warn", excluded: "warn", available: "good", chosen: "good" };
 
 /** Shows a condition or an outcome as a word with a color. */
@@ -73,10 +80,12 @@ export const chip = (word, kind = CONDITIONS[word] ?? "plain") => html`<span cla
 
 /** Shows a problem, with what to do. */
 export function problemBox(problem, again) {
-  const { title, detail, code, status } = problem;
+  const { code, status } = problem;
+  let { title, detail } = problem;
+  if (status === 401) [title, detail] = ["This view needs a token", "Enter the token of a principal: the button is at the top of the page."];
   return html`<div class="message bad" role="alert">
     <p class="title">${title || "Something went wrong"}</p>
-    <p>${detail || problem.message}</p>
+    <p>${sentence(detail || problem.message)}</p>
     <p class="note">${code ? html`code <code>${code}</code>` : nothing}${status ? `, status ${status}` : ""}</p>
     ${again ? html`<button type="button" @click=${again}>Try again</button>` : nothing}
   </div>`;
