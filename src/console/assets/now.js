@@ -22,7 +22,7 @@ export function attention({ snapshot, last_reload: reload, held_back: held, stan
   if (!snapshot) add("bad", "No snapshot is in service", "Queries get the problem no_snapshot. The last reload below has the cause.");
   // A company that is held back is named below with its own cause.
   if (reload?.error && !held?.length) add("bad", `The last reload was ${reload.outcome}`, reload.error);
-  for (const it of held ?? []) add("bad", `Company ${it.company} is held back`, `Its version in service stays. ${it.cause ?? ""} Correct the files: the daemon reads them again by itself.`);
+  for (const it of held ?? []) add("bad", `Company ${it.company} is held back`, `Its version in service stays. ${it.cause}. Correct the files: the daemon reads them again by itself.`);
   if (snapshot?.from_state) add("warn", "The snapshot came from the state directory", "The source was missing, unreachable or broken at the start. The daemon goes on polling it.");
   if (state?.error) add("bad", "The state directory cannot be written", state.error);
   if (standings?.error) add("bad", "Standings cannot be changed", standings.error);
@@ -228,7 +228,7 @@ class Chart {
       cursor: { show: false },
       select: { show: false },
       scales: { x: { time: true }, y: {} },
-      axes: [{ ...axis, size: 28, values: (_, ticks) => ticks.map((at) => new Date(at * 1000).toISOString().slice(11, 16)) }, { ...axis, size: 64, values: (_, ticks) => ticks.map(this.format) }],
+      axes: [{ ...axis, size: 28, values: (_, ticks) => ticks.map((at) => new Date(at * 1000).toISOString().slice(11, ticks[1] - ticks[0] < 60 ? 19 : 16)) }, { ...axis, size: 64, values: (_, ticks) => ticks.map(this.format) }],
       series: [{}, ...this.series.map(([, label, name]) => ({ label, stroke: color(name), width: 2, points: { show: false }, spanGaps: true }))],
     }, [[], ...this.series.map(() => [])], place);
   }
