@@ -251,7 +251,7 @@ function report(result, company) {
   const [kind, words] = verdict(result);
   return html`<section class="card">
       <h2 class="verdict ${kind}" tabindex="-1">${words}</h2>
-      ${groups ? counts(result) : nothing}
+      ${groups && result.compared > result.unchanged ? counts(result) : nothing}
       <p class="note">${groups ? html`Compared with generation ${generation}${company ? html`, the company ${id(company)} alone` : nothing}. ` : nothing}${plural(errors, "error")}, ${plural(warnings, "warning")};
         ${errors > 0 && tests.run === 0 ? "tests not run" : html`${plural(tests.run, "test")}, ${number(tests.failed)} failed`}</p>
       ${result.one_to_several_companies ? html`<p class="message warn">The registry has several companies, and the snapshot in service has one: queries that leave out <code>company</code> become <code>bad_request</code>.</p>` : nothing}
