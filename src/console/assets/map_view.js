@@ -49,7 +49,8 @@ export function show(root, params) {
       await map.ready;
       if (isStopped) return;
       root.replaceChildren(box);
-      map.reveal();
+      // After the map is drawn, so that the footer is out of sight before the page scrolls.
+      requestAnimationFrame(() => setTimeout(() => isStopped || map.reveal()));
       timer = setTimeout(follow, REFRESH_MS);
     } catch (problem) {
       markup = null;
@@ -60,9 +61,12 @@ export function show(root, params) {
     }
   }
 
+  // A reload begins at the top, because the map is not there yet.
+  history.scrollRestoration = "manual";
   draw();
   return () => {
     isStopped = true;
+    history.scrollRestoration = "auto";
     clearTimeout(timer);
     map?.stop();
   };
