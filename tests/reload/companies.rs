@@ -1,5 +1,6 @@
 //! A registry of several companies: those that cannot be published are held back, and the others do not wait.
 
+use std::cell::RefCell;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
