@@ -542,7 +542,8 @@ fn connection_that_waits_for_its_comparison_is_not_closed_for_others() {
     let daemon = serve_within(old.path(), limits);
     let mut client = HttpClient::connect(daemon.admin);
     client.post(TARGET, TYPE, long_registry());
-    wait_until("the comparison runs", || !is_free(&daemon));
+    let short = form_of_folder(old.path());
+    wait_until("the comparison runs", || post(&daemon, TARGET, TYPE, &short).status == 503);
     let others: Vec<HttpClient> = (0..70)
         .map(|_| {
             let mut other = HttpClient::connect(daemon.admin);
