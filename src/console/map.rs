@@ -67,7 +67,7 @@ pub(crate) fn skeleton() -> String {
     .into_string()
 }
 
-/// Returns whose the map is.
+/// Returns the notice about the author and the license of the map.
 pub(crate) fn attribution() -> &'static str {
     "Map: @svg-maps/world 2.0.0 by Victor Cazanave (github.com/VictorCazanave/svg-maps), licensed under CC BY 4.0 \
      (creativecommons.org/licenses/by/4.0); outlines simplified, some names changed. The borders are those of the map \

@@ -34,7 +34,7 @@ pub struct Effect {
     pub without: Gaps,
 }
 
-/// Decisions that become problems.
+/// The decisions that become problems while the account is suspended.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Gaps {
     /// Number of OUs with at least one such decision.
